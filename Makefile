@@ -1,0 +1,84 @@
+# Needs Python 3.11 or newer with pip, and make. Each target sets up what it needs, once.
+#
+#   make reproduce       re-measures the headline claims of every paper; the report is in results/
+#   make reproduce-all   re-measures every claim of every paper
+#   make test            runs the tests and the doctests on every backend
+#   make lint            linter, formatter and type checker
+#   make docs            builds the site into site/
+#   make records         re-measures what the site shows: every claim and control on every backend
+#   make clean           removes everything that these made, except results/
+#
+# Variables: SCALE=smoke|laptop|paper and BACKEND=jax|tensorflow|torch for the first two,
+# BACKENDS="jax torch" for `make test`, PYTHON=python3.12 for all of them.
+
+PYTHON ?= python3
+SCALE ?= laptop
+BACKEND ?= jax
+BACKENDS ?= jax tensorflow torch
+
+ifeq ($(filter $(BACKEND),jax tensorflow torch),)
+$(error BACKEND must be jax, tensorflow or torch, got '$(BACKEND)')
+endif
+
+WDATTN = .venv-$(BACKEND)/bin/wdattn
+PYTEST = .venv/bin/python -m pytest
+
+.PHONY: help reproduce reproduce-all test lint docs records clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+reproduce: .venv-$(BACKEND)/installed
+	$(WDATTN) reproduce --scale $(SCALE) --backend $(BACKEND)
+
+reproduce-all: .venv-$(BACKEND)/installed
+	$(WDATTN) reproduce --all --scale $(SCALE) --backend $(BACKEND)
+
+# Every backend has its turn even where one before it failed; then any failure fails the target.
+test: .venv/installed
+	@failed=""; \
+	for backend in $(BACKENDS); do \
+		echo "== $$backend"; \
+		KERAS_BACKEND=$$backend $(PYTEST) || failed="$$failed $$backend"; \
+	done; \
+	test -z "$$failed" || { echo "tests failed on:$$failed" >&2; exit 1; }
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+RECORDS = docs/records
+records: .venv/installed
+	for backend in $(BACKENDS); do \
+		.venv/bin/wdattn reproduce --all --controls --backend $$backend --out $(RECORDS) || exit 1; \
+	done
+	.venv/bin/wdattn report $(RECORDS) --format markdown > $(RECORDS)/ledger.md
+	cp $(RECORDS)/ahn2024/figures/gap-laptop-seeds0to5-jax.png docs/images/gap.png
+	cp $(RECORDS)/ahn2024/figures/backends-laptop-seeds0to5-backends.png docs/images/backends.png
+
+docs: .venv-docs/installed
+	.venv-docs/bin/mkdocs build --strict
+
+clean:
+	rm -rf .venv .venv-* site build dist .pytest_cache .mypy_cache .ruff_cache
+	find wdattn tests -name __pycache__ -prune -exec rm -rf {} +
+
+# A virtual environment with the package and its extras. The stamp is written last, so that an
+# interrupted install is done again.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@
+endef
+
+.venv/installed: EXTRAS = jax,tensorflow,torch,test
+.venv/installed: pyproject.toml constraints.txt
+	$(install)
+
+.venv-%/installed: EXTRAS = $*
+.venv-%/installed: pyproject.toml constraints.txt
+	$(install)

@@ -1,0 +1,40 @@
+"""Attention and weight decay, re-measured on JAX, TensorFlow and PyTorch.
+
+The rooms (`wdattn.layers`, `wdattn.models`, ...) load on first use, so that `import wdattn` costs
+next to nothing and a backend can still be chosen after it. A saved Keras model that holds our
+classes is loaded after `import wdattn.layers` (or `.models`, `.optimizers`), which registers them.
+"""
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+_ROOMS = (
+    "autodiff",
+    "backend",
+    "data",
+    "diagnostics",
+    "initializers",
+    "layers",
+    "models",
+    "ops",
+    "optimizers",
+    "papers",
+    "plots",
+    "replicas",
+    "reproduction",
+)
+
+__all__ = ["__version__", "reproduce", *_ROOMS]
+
+
+def __getattr__(name: str):
+    if name in _ROOMS:
+        return importlib.import_module(f"wdattn.{name}")
+    if name == "reproduce":
+        return importlib.import_module("wdattn.papers").reproduce
+    raise AttributeError(f"module 'wdattn' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__():
+    return sorted(__all__)
