@@ -1,0 +1,69 @@
+"""The only room that knows which backend runs: derivatives, `vmap` and `jit` of pure functions.
+
+A function has its parameters, a list of backend tensors, as its first argument and data after it.
+The names are the same on each backend, and they compose:
+
+- `value_and_grad(function, has_aux=False)` gives `(parameters, *data) -> (value, gradients)`, or
+  `((value, aux), gradients)`; gradients are dense, and 0 for a parameter that is not used.
+- `jvp(function)` gives `(parameters, vectors, *data) -> (outputs, tangents)`.
+- `vjp(function)` gives `(parameters, *data) -> (outputs, pullback)`.
+- `hvp(function)` gives `(parameters, vectors, *data) -> products`, a list; right through Keras' own
+  layers, or it raises.
+- `vmap(function, in_axes=0)` maps over an axis of each argument; None maps not at all.
+- `jit(function)` compiles where the backend can. Keras variables that the function reads are read
+  at each call, what it assigns to them is dropped, and no generator advances.
+- `full_precision()` is a context in which float32 products keep all their bits.
+- `describe()` says what runs.
+- `LiveScope` is `keras.StatelessScope` for functions whose derivatives nest.
+
+`wdattn.autodiff` is the face of this for Keras variables.
+"""
+
+import platform
+
+import keras
+import numpy
+
+from wdattn.backend._live_scope import LiveScope
+
+_NAME = keras.backend.backend()
+if _NAME == "jax":
+    from wdattn.backend import _jax as _backend
+elif _NAME == "tensorflow":
+    from wdattn.backend import _tensorflow as _backend
+elif _NAME == "torch":
+    from wdattn.backend import _torch as _backend
+else:
+    raise ValueError(f"the Keras backend must be jax, tensorflow or torch, got {_NAME!r}")
+
+value_and_grad = _backend.value_and_grad
+jvp = _backend.jvp
+vjp = _backend.vjp
+hvp = _backend.hvp
+vmap = _backend.vmap
+jit = _backend.jit
+full_precision = _backend.full_precision
+
+__all__ = [
+    "LiveScope",
+    "describe",
+    "full_precision",
+    "hvp",
+    "jit",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
+
+
+def describe() -> dict[str, str]:
+    """What runs, as plain strings: backend, its version, Keras, NumPy, Python and the device."""
+    return {
+        "backend": _NAME,
+        "backend_version": _backend.version(),
+        "keras": keras.__version__,
+        "numpy": numpy.__version__,
+        "python": platform.python_version(),
+        "device": _backend.device(),
+    }
