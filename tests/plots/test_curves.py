@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+
+from wdattn import plots
+
+STEPS = np.arange(0, 500, 100)
+
+
+def lines(axes, gid):
+    return [line for line in axes.lines if line.get_gid() == gid]
+
+
+def band(axes):
+    """Lower and upper edge of the first band, at each step."""
+    corners = axes.collections[0].get_paths()[0].vertices
+    return [
+        (corners[corners[:, 0] == x, 1].min(), corners[corners[:, 0] == x, 1].max()) for x in STEPS
+    ]
+
+
+@pytest.fixture
+def values(rng):
+    return np.exp(rng.normal(size=(4, 5)))
+
+
+@pytest.mark.parametrize("name, share", [("sd", 1), ("sd/2", 0.5), ("sd/4", 0.25)])
+def test_mean_and_band_are_those_over_seeds(values, name, share):
+    (axes,) = plots.curves(STEPS, {"Adam": values}, band=name).axes
+    (mean,) = lines(axes, "mean")
+    np.testing.assert_allclose(mean.get_ydata(), values.mean(0))
+    half = share * values.std(0, ddof=1)
+    edges = np.stack([values.mean(0) - half, values.mean(0) + half], 1)
+    np.testing.assert_allclose(band(axes), edges)
+
+
+def test_axes_labels_and_marks(values):
+    figure = plots.curves(
+        STEPS,
+        {"SGDM": values, "Adam": values / 10},
+        ylabel="Loss of a batch",
+        marks={250: "here"},
+        note="Where from.",
+    )
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Iteration", "Loss of a batch")
+    assert {text.get_text() for text in axes.texts} == {"SGDM", "Adam", "here"}
+    assert any(list(line.get_xdata()) == [250, 250] for line in axes.lines)
+    assert figure.get_supxlabel() == "Where from. Line: mean over 4 seeds; band: ± sd/4."
+
+
+def test_one_seed_has_no_band(values):
+    figure = plots.curves(STEPS, {"Adam": values[:1]})
+    assert not figure.axes[0].collections
+    assert figure.get_supxlabel() == "Line: mean over 1 seed."
+
+
+def test_a_linear_axis_shows_negative_points(values):
+    figure = plots.curves(STEPS, {"Adam": -values}, log=False, band=None)
+    assert figure.axes[0].get_yscale() == "linear"
+    assert not lines(figure.axes[0], "rug") and "negative" not in figure.get_supxlabel()
+
+
+def test_negative_points_are_marked_counted_and_kept_in_the_mean(values):
+    values[0, 1] = -0.01
+    values[2, [1, 3]] = 0
+    figure = plots.curves(STEPS, {"SGDM": values})
+    (axes,) = figure.axes
+    (rug,) = lines(axes, "rug")
+    assert list(rug.get_xdata()) == [100, 300]
+    assert "SGDM: 3 of 20 points are 0 or negative" in figure.get_supxlabel()
+    np.testing.assert_allclose(lines(axes, "mean")[0].get_ydata(), values.mean(0))
+
+
+def test_the_mean_stops_where_a_seed_does_and_the_others_go_on(values):
+    values[1, 3:] = [np.nan, np.inf]
+    figure = plots.curves(STEPS, {"Adam": values})
+    (axes,) = figure.axes
+    mean = lines(axes, "mean")[0].get_ydata()
+    assert np.isfinite(mean).tolist() == [True, True, True, False, False]
+    (cross,) = lines(axes, "cross")
+    assert cross.get_xydata().tolist() == [[200, values[1, 2]]]
+    thin = np.array([line.get_ydata() for line in lines(axes, "seed")])
+    np.testing.assert_array_equal(thin[0, 2:], values[0, 2:])
+    assert np.isnan(thin[:, :2]).all() and np.isnan(thin[1, 3:]).all()
+    assert "Adam: 2 of 20 points are not finite (1 of 4 seeds" in figure.get_supxlabel()
+
+
+def test_a_series_with_nothing_to_draw_is_told_and_no_error():
+    nothing = np.full((2, 5), np.nan)
+    figure = plots.curves(STEPS, {"Adam": nothing, "SGDM": np.ones((2, 5))})
+    assert "Adam: 10 of 10 points are not finite" in figure.get_supxlabel()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["SGDM"]
+
+
+def test_numbers_near_the_float_limit_are_no_error():
+    figure = plots.curves(STEPS, {"Adam": [[1e-300] * 5, [1e300] * 5]})
+    assert lines(figure.axes[0], "mean")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"steps": [0, 0, 1, 2, 3]}, "`steps`"),
+        ({"steps": []}, "`steps`"),
+        ({"series": {}}, "`series`"),
+        ({"series": {"Adam": np.ones(5)}}, "Adam"),
+        ({"series": {"Adam": np.ones((2, 4))}}, "Adam"),
+        ({"band": "se"}, "`band` must be one of"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    good = {"steps": STEPS, "series": {"Adam": np.ones((2, 5))}}
+    with pytest.raises(ValueError, match=message):
+        plots.curves(**good | change)
+
+
+def test_largest_distance_is_the_one_over_seeds_and_pairs():
+    a = np.array([[1.0, 2.0], [1.0, 4.0]])
+    near, far = a * (1 + 1e-6), a.copy()
+    far[1, 1] = 5.0
+    found = plots.largest_distance({"jax": a, "tensorflow": near, "torch": far})
+    np.testing.assert_allclose(found, [1e-6, 0.2], rtol=1e-5)
+
+
+def test_largest_distance_where_a_number_is_not_finite():
+    a = np.array([[np.nan, np.inf, 1.0, 0.0, 1.0]])
+    b = np.array([[np.nan, np.inf, np.nan, 0.0, np.inf]])
+    found = plots.largest_distance({"jax": a, "torch": b})
+    np.testing.assert_array_equal(found, [0, 0, np.inf, 0, np.inf])
+
+
+@pytest.mark.parametrize("backends", [{"jax": np.ones((1, 2))}, {}])
+def test_a_distance_needs_two_backends(backends):
+    with pytest.raises(ValueError, match="`backends`"):
+        plots.largest_distance(backends)
+
+
+def test_a_distance_needs_the_same_seeds():
+    with pytest.raises(ValueError, match="of one shape"):
+        plots.largest_distance({"jax": np.ones((2, 2)), "torch": np.ones((1, 2))})
+
+
+def test_the_overlay_draws_every_seed_and_prints_first_and_last_distance(values):
+    other = values.copy()
+    other[0, -1] *= 1.25
+    other[1, 0] *= 1 + 1e-6
+    figure = plots.backend_overlay(STEPS, {"SGDM": {"jax": values, "torch": other}})
+    upper, lower = figure.axes
+    drawn = [line for line in upper.lines if len(line.get_xdata())]
+    assert len(drawn) == 2 * len(values)
+    assert upper.get_yscale() == lower.get_yscale() == "log"
+    assert {text.get_text() for text in upper.get_legend().get_texts()} == {"jax", "torch"}
+    assert {"1.0e-06", "0.20"} == {text.get_text() for text in lower.texts}
+    note = "SGDM: largest distance 1.0e-06 at step 0, 0.20 at step 400."
+    assert note in figure.get_supxlabel()
+
+
+def test_equal_curves_are_called_equal_to_the_bit(values):
+    figure = plots.backend_overlay(STEPS, {"SGDM": {"jax": values, "torch": values}})
+    assert "none (equal to the bit) at step 0" in figure.get_supxlabel()
+    assert list(lines(figure.axes[1], "rug")[0].get_xdata()) == list(STEPS)
+
+
+def test_an_overlay_without_arms_is_refused():
+    with pytest.raises(ValueError, match="`series`"):
+        plots.backend_overlay(STEPS, {})

@@ -1,0 +1,132 @@
+"""Histograms of gradient-noise norms beside a Gaussian of the same covariance."""
+
+import numpy as np
+
+from wdattn.plots import words
+from wdattn.plots.style import GREY, WIDTH, canvas, footer, styled
+
+# Dark on light: the outline must be seen on the bars without colour too.
+DATA, MATCHED = "#a9cbe4", "#9c3d00"
+
+
+@styled
+def histogram(
+    series,
+    *,
+    matched=None,
+    bins=100,
+    density=True,
+    zoom=0.995,
+    xlabel="Norm of the gradient noise",
+    title="",
+    note="",
+):
+    """Histogram of each label's draws: the bulk on a plain axis, all of it as log counts.
+
+    With one label the two pictures stand side by side; with several, each label has a column. A
+    long right tail squeezes the bulk into a few bins, so the plain picture ends at a quantile and
+    says how much lies beyond; the log counts show the whole tail.
+
+    Args:
+        series: dict from label to an array of draws of any shape (seeds are pooled).
+        matched: dict from label to draws of the matched Gaussian's norm, drawn as an outline, or
+            None.
+        bins: int >= 1. Bins of each picture.
+        density: bool. Whether the bulk is drawn as a density of all draws; counts otherwise.
+        zoom: float in (0, 1] or None. Quantile where the bulk's picture ends; None or 1: the whole.
+        xlabel: str.
+        title: str.
+        note: str. The caption's start; `caption` writes it.
+
+    Returns:
+        matplotlib `Figure`.
+
+    Raises:
+        ValueError: if there is no label, no finite draw, or `bins` or `zoom` is out of range.
+    """
+    if not series:
+        raise ValueError(f"`series` must hold at least one label, got {series!r}")
+    if bins < 1:
+        raise ValueError(f"`bins` must be at least 1, got {bins}")
+    if zoom is not None and not 0 < zoom <= 1:
+        raise ValueError(f"`zoom` must be in (0, 1] or None, got {zoom}")
+    one = len(series) == 1
+    rows, columns = (1, 2) if one else (2, len(series))
+    size = (WIDTH, 3.6) if one else (max(WIDTH, 3.2 * columns), 5.6)
+    figure, grid = canvas(*size, title=title, rows=rows, columns=columns)
+    pairs = grid if one else grid.T
+    notes = [note]
+    for (label, draws), (bulk, tail) in zip(series.items(), pairs, strict=True):
+        drawn, said = _finite(draws, label)
+        gaussian, gaussian_said = _finite((matched or {}).get(label, ()), f"{label}, matched")
+        if not drawn.size:
+            raise ValueError(f"`series[{label!r}]` must hold a finite draw, got none")
+        notes += [f"{label}: {drawn.size} draws.", said, gaussian_said]
+        _bulk(bulk, drawn, gaussian, bins, density, zoom)
+        _tail(tail, drawn, gaussian, bins)
+        bulk.set_title(label, fontweight="bold")
+        bulk.set(ylabel="Density" if density else "Draws")
+        tail.set_title("The same, as log counts" if one else "")
+        for axes in (bulk, tail) if one else (tail,):
+            axes.set_xlabel(xlabel)
+    if any(np.size(draws) for draws in (matched or {}).values()):
+        figure.legend(*pairs[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        notes.append("Matched Gaussian: normal vectors with the noise's own covariance.")
+    footer(figure, notes)
+    return figure
+
+
+def _finite(draws, label):
+    draws = np.asarray(draws, "float64").ravel()
+    lost = int((~np.isfinite(draws)).sum())
+    said = f"{label}: {lost} of {draws.size} draws are not finite and cannot be drawn."
+    return draws[np.isfinite(draws)], said if lost else ""
+
+
+def _edges(low, high, bins):
+    return np.linspace(low, high if high > low else low + 1, bins + 1)
+
+
+def _bulk(axes, draws, gaussian, bins, density, zoom):
+    every = np.concatenate([draws, gaussian])
+    end = draws.max() if zoom is None or zoom == 1 else np.quantile(draws, zoom)
+    whole = end >= draws.max()
+    edges = _edges(every.min(), max(end, gaussian.max(initial=end)) if whole else end, bins)
+    width = edges[1] - edges[0]
+    for values, look in (
+        (draws, {"fill": True, "color": DATA, "label": "gradient noise"}),
+        (gaussian, {"color": MATCHED, "linewidth": 1.6, "label": "matched Gaussian"}),
+    ):
+        if values.size:
+            scale = values.size * width if density else 1
+            axes.stairs(np.histogram(values, edges)[0] / scale, edges, **look)
+    axes.set_ylim(0, axes.dataLim.ymax * 1.15)
+    beyond = int((draws > edges[-1]).sum())
+    if beyond:
+        share, largest = words.significant(100 * beyond / draws.size, 2), draws.max()
+        axes.text(
+            1,
+            0.99,
+            f"{share} % lie beyond, up to {words.significant(largest)} →",
+            ha="right",
+            va="top",
+            fontsize=8.5,
+            transform=axes.transAxes,
+            color=GREY,
+        )
+
+
+def _tail(axes, draws, gaussian, bins):
+    every = np.concatenate([draws, gaussian])
+    edges = _edges(every.min(), every.max(), bins)
+    # A floor below 1 keeps single draws visible: on a log axis a bar of height 1 has no length.
+    look = {"fill": True, "color": DATA, "baseline": 0.5}
+    axes.stairs(np.histogram(draws, edges)[0], edges, **look)
+    if gaussian.size:
+        # The outline is scaled to the number of draws, so that the two heights compare.
+        counts = np.histogram(gaussian, edges)[0] * (draws.size / gaussian.size)
+        first, last = np.flatnonzero(counts)[[0, -1]]
+        counts = np.maximum(counts[first : last + 1], 0.5)
+        look = {"color": MATCHED, "linewidth": 1.6, "baseline": 0.5}
+        axes.stairs(counts, edges[first : last + 2], **look)
+    axes.set(yscale="log", ylabel="Draws", ylim=(0.5, None))

@@ -1,0 +1,145 @@
+"""Scatter of two positive quantities along training, in natural logarithms."""
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import ListedColormap
+
+from wdattn.plots import words
+from wdattn.plots.style import BLACK, WIDTH, canvas, footer, series_of, styled
+
+# Its yellow end would vanish on white.
+COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.9, 256)))
+
+
+@styled
+def scatter(
+    x,
+    y,
+    colour,
+    *,
+    seeds=None,
+    panels=False,
+    fit=True,
+    xlabel="ln ‖gradient‖",
+    ylabel="ln ‖Hessian‖",
+    colour_label="Iteration",
+    title="",
+    note="",
+):
+    """One dot a step: ln x against ln y, coloured by the iteration, with least-squares lines.
+
+    Args:
+        x: `(seeds, points)` positive numbers; the logarithm is taken here.
+        y: `(seeds, points)`; a point whose x or y is not finite or not positive has no logarithm
+            and is counted in the caption.
+        colour: `(points,)` numbers: the iteration of each point.
+        seeds: sequence of int that names the rows, or None for 0, 1, ...
+        panels: bool. One panel a seed, or all seeds in one.
+        fit: bool. Whether to draw each seed's line and to write the slopes.
+        xlabel: str.
+        ylabel: str.
+        colour_label: str. Title of the colour bar.
+        title: str.
+        note: str. The caption's start; `caption` writes it.
+
+    Returns:
+        matplotlib `Figure`.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+    """
+    x = series_of({"x": x}, "x")["x"]
+    y = series_of({"y": y}, "y", x.shape[1])["y"]
+    colour = np.asarray(colour, "float64")
+    seeds = list(range(len(x))) if seeds is None else list(seeds)
+    if y.shape != x.shape or colour.shape != x.shape[1:] or len(seeds) != len(x):
+        raise ValueError(
+            "`x` and `y` must be (seeds, points), `colour` (points,) and `seeds` (seeds,), "
+            f"got {x.shape}, {y.shape}, {colour.shape}, {len(seeds)}"
+        )
+    groups = [[i] for i in range(len(x))] if panels else [list(range(len(x)))]
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, grid = canvas(
+        WIDTH,
+        4.4 if rows == 1 else 2.6 * rows,
+        title=title,
+        rows=rows,
+        columns=columns,
+        sharex=True,
+        sharey=True,
+    )
+    slopes = []
+    for axes, rows_here in zip(grid.flat, groups, strict=False):
+        dots, here = _panel(axes, x[rows_here], y[rows_here], colour, fit)
+        slopes += here
+        name = f"seed {seeds[rows_here[0]]}" if panels else f"seeds {words.seeds(seeds)}"
+        axes.set_title(name + (_slopes(here, ": ") if fit else ""))
+    for axes in grid.flat[len(groups) :]:
+        axes.set_axis_off()
+    figure.colorbar(dots, ax=grid, label=colour_label, aspect=30, pad=0.02)
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel)
+    average = _slopes(slopes, "Least-squares lines: ", ".") if fit and panels else ""
+    footer(figure, [note, average, _lost(x, y)])
+    return figure
+
+
+def _panel(axes, x, y, colour, fit):
+    slopes = []
+    for seed_x, seed_y in zip(x, y, strict=True):
+        good = _usable(seed_x, seed_y)
+        ln_x, ln_y = np.log(seed_x[good]), np.log(seed_y[good])
+        dots = axes.scatter(
+            ln_x,
+            ln_y,
+            c=colour[good],
+            s=11,
+            cmap=COLOURS,
+            linewidths=0,
+            vmin=colour.min(),
+            vmax=colour.max(),
+            alpha=0.8,
+        )
+        if not fit:
+            continue
+        # A line needs two different x; without them there is no slope, and the caption says none.
+        if np.ptp(ln_x) > 0 if ln_x.size else False:
+            slope, offset = np.polyfit(ln_x, ln_y, 1)
+            ends = np.array([ln_x.min(), ln_x.max()])
+            axes.plot(ends, offset + slope * ends, color=BLACK, linewidth=1.3, gid="fit")
+            slopes.append(slope)
+        else:
+            slopes.append(np.nan)
+    return dots, slopes
+
+
+def _usable(x, y):
+    return np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+
+
+def _slopes(slopes, before, after=""):
+    found = [slope for slope in slopes if np.isfinite(slope)]
+    if not found:
+        return f"{before}no slope{after}"
+    if len(slopes) == 1:
+        return f"{before}slope {words.effect(found[0])}{after}"
+    text = (
+        f"{before}slope {words.effect(np.mean(found))} on average, "
+        f"{words.effect(min(found))} to {words.effect(max(found))} over {len(found)} seeds{after}"
+    )
+    lost = len(slopes) - len(found)
+    return text + (f" {lost} without a slope." if lost else "")
+
+
+def _lost(x, y):
+    lost = ~_usable(x, y)
+    if not lost.any():
+        return ""
+    negative = int((np.isfinite(y) & (y <= 0)).sum())
+    return (
+        f"{int(lost.sum())} of {lost.size} points have no logarithm and are missing here "
+        f"({negative} with y at or below 0)."
+    )
