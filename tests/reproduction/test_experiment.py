@@ -1,0 +1,170 @@
+"""Settings are put together in order, name a run, and refuse what does not exist."""
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from wdattn.reproduction import Experiment, Scale, Settings, at, end, every, last
+
+
+@pytest.mark.parametrize(
+    ("when", "total", "expected"),
+    [
+        (at(3, 1), 9, (3, 1)),
+        (every(4), 8, (0, 4, 8)),
+        (every(4), 9, (0, 4, 8, 9)),
+        (every(50), 0, (0,)),
+        (last(3), 9, (6, 7, 8)),
+        (last(30), 4, (0, 1, 2, 3)),
+        (end, 7, (7,)),
+        (end, 0, (0,)),
+    ],
+)
+def test_when(when, total, expected):
+    assert when(total) == expected
+
+
+def test_order_is_defaults_experiment_scale_arm_seed(experiment):
+    run = experiment.run("smoke", {"depth": 3, "kind": "fancy"}, 4)
+    assert run.values() == {
+        "seed": 4,
+        "stream": 0,
+        "steps": 10,  # the scale's
+        "lr": 0.1,  # filled in
+        "decay": 0.5,  # the experiment's
+        "clip": None,
+        "kind": "fancy",
+        "depth": 3,  # the arm's, not the scale's
+    }
+    assert experiment.run("laptop", {"decay": 0.0}, 0).decay == 0
+    assert experiment.run("laptop", {}, 0).depth == 2
+
+
+def test_times_of_the_scale_come_before_the_experiments(experiment):
+    assert experiment.times("smoke", "height", 10) == (5,)
+    assert experiment.times("laptop", "height", 20) == (5, 10)
+    assert experiment.times("smoke", "loss", 10) == (6, 7, 8, 9)
+    run = experiment.run("laptop", {}, 0)
+    watch = experiment.watching("laptop", run, {"width", "height"})
+    assert watch == {"height": [5, 10], "width": [0, 10, 20]}
+    assert watch == json.loads(json.dumps(watch))
+
+
+def test_times_are_sorted_and_unique():
+    experiment = Experiment("e", Settings, {}, {"loss": at(3, 1, 3)}, {"laptop": Scale(2)})
+    assert experiment.times("laptop", "loss", 5) == (1, 3)
+
+
+# at() and last(0) are refused before there is a run: test_bad_input.py
+@pytest.mark.parametrize("when", [at(11), lambda total: (-1, 3), lambda total: ()])
+def test_a_look_outside_the_run_raises(when):
+    experiment = Experiment("e", Settings, {}, {"height": when}, {"laptop": Scale(2)})
+    with pytest.raises(ValueError, match="'e' at scale 'laptop' watches 'height' at .* 10 steps"):
+        experiment.times("laptop", "height", 10)
+
+
+def test_unwatched_column_raises_and_lists(experiment):
+    with pytest.raises(ValueError, match="does not watch 'depth'; it watches loss, height, width"):
+        experiment.times("laptop", "depth", 20)
+    with pytest.raises(ValueError, match=r"watches \{'depth'\}, which the experiment does not"):
+        dataclasses.replace(experiment, scales={"smoke": Scale(2, {}, {"depth": end})})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"overrides": {"rate": 1}},
+        {"scales": {"laptop": Scale(2, {"rate": 1})}},
+    ],
+)
+def test_unknown_setting_raises_and_lists(experiment, change):
+    with pytest.raises(ValueError, match="'base' has no setting rate; it has clip, decay, depth"):
+        dataclasses.replace(experiment, **change)
+
+
+def test_unknown_setting_of_an_arm_raises(experiment):
+    with pytest.raises(ValueError, match="has no setting rate, speed"):
+        experiment.check_arm({"speed": 1, "rate": 2, "lr": 3})
+
+
+def test_an_arm_may_not_set_the_seed(experiment):
+    with pytest.raises(ValueError, match="sets `seed`: every arm is run on the judged seeds"):
+        experiment.check_arm({"seed": 3})
+
+
+def test_unknown_scale_raises_and_lists(experiment):
+    with pytest.raises(ValueError, match="`scale` must be one of smoke, laptop, seeded, got 'big'"):
+        experiment.scale("big")
+
+
+def test_seed_list(experiment):
+    assert experiment.scale("laptop").seed_list() == (0, 1, 2, 3, 4)
+    assert experiment.scale("seeded").seed_list() == (7, 9)
+
+
+def test_run_id_hangs_on_everything_that_moves_a_weight(toy):
+    base = toy(lr=0.1)
+    others = {
+        "seed": 1,
+        "stream": 1,
+        "steps": 21,
+        "lr": 0.2,
+        "decay": 0.1,
+        "clip": 1.0,
+        "kind": "fancy",
+        "depth": 3,
+    }
+    assert set(others) == {field.name for field in dataclasses.fields(toy)}
+    ids = [base.run_id("b", "jax")]
+    ids += [dataclasses.replace(base, **{k: v}).run_id("b", "jax") for k, v in others.items()]
+    ids += [base.run_id("c", "jax"), base.run_id("b", "torch"), base.run_id("b", "jax", "float64")]
+    assert len(set(ids)) == len(ids)
+    assert all(len(name) == 16 and set(name) <= set("0123456789abcdef") for name in ids)
+
+
+def test_run_id_hangs_on_the_class(toy):
+    @dataclass(frozen=True, kw_only=True)
+    class Other(toy):
+        pass
+
+    assert Other(lr=0.1).run_id("b", "jax") != toy(lr=0.1).run_id("b", "jax")
+
+
+def test_equal_settings_have_one_id(toy):
+    assert toy(lr=5) == toy(lr=5.0)
+    assert toy(lr=5).run_id("b", "jax") == toy(lr=5.0).run_id("b", "jax")
+
+
+def test_packed_settings_come_back_equal(toy):
+    settings = toy(lr=0.1 + 0.2, clip=None, seed=3, kind="fancy")
+    packed = json.loads(json.dumps(settings.packed()))
+    assert Settings.unpacked(packed) == settings
+    assert Settings.unpacked(packed).run_id("b", "jax") == settings.run_id("b", "jax")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nowhere:Toy",
+        "wdattn.papers.nowhere:Toy",
+        "json:JSONDecoder",
+        "wdattn.papers.ahn2024.settings:RATES",
+        "antigravity:Toy",
+    ],
+)
+def test_a_record_cannot_name_any_class(name):
+    with pytest.raises(LookupError, match="is not a settings class that is known here"):
+        Settings.unpacked({"class": name, "steps": 3})
+    assert "antigravity" not in sys.modules
+
+
+def test_settings_that_differ_in_stackable_fields_share_a_group(toy):
+    base = toy(lr=0.1)
+    for change in ({"seed": 2}, {"stream": 1}, {"lr": 0.5}, {"decay": 0.1}, {"clip": 1.0}):
+        assert dataclasses.replace(base, **change).group() == base.group()
+    for change in ({"steps": 3}, {"kind": "fancy"}, {"depth": 3}):
+        assert dataclasses.replace(base, **change).group() != base.group()
+    assert {base.group()}  # hashable
