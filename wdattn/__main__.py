@@ -1,0 +1,7 @@
+"""`python -m wdattn`."""
+
+import sys
+
+from wdattn.cli import main
+
+sys.exit(main())

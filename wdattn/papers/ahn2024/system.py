@@ -1,0 +1,65 @@
+"""How a run of Ahn et al. (2024) is made: model, loss, update rule, start and batches."""
+
+from functools import lru_cache
+
+import keras
+
+from wdattn.data import in_context_regression
+from wdattn.models import LinearTransformer
+from wdattn.optimizers import update_rules
+from wdattn.papers.ahn2024.settings import Regression
+from wdattn.reproduction.system import System
+
+RULES = {
+    # Both betas are 0.9 in the authors' code; SGD keeps torch's momentum buffer.
+    "adam": update_rules.Adam(beta_1=0.9, beta_2=0.9, epsilon=1e-8),
+    "sgdm": update_rules.SGD(momentum=0.9),
+}
+
+
+def build(settings: Regression) -> System:
+    """The system of every run that can be stacked with this one."""
+    if settings.optimizer not in RULES:
+        known = ", ".join(RULES)
+        raise ValueError(f"`optimizer` must be one of {known}, got {settings.optimizer!r}")
+    return System(
+        model=_model(settings.layers, settings.dim),
+        loss=squared_error,
+        rule=RULES[settings.optimizer],
+        start=start,
+        batch=batch,
+    )
+
+
+def squared_error(y_true, y_pred):
+    """Mean squared error over prompts."""
+    return keras.ops.mean(keras.ops.square(y_pred - y_true))
+
+
+def start(settings: Regression):
+    """Weights of iterate 0: every entry N(0, 0.05^2), by seed alone."""
+    model = LinearTransformer(settings.layers, settings.dim, seed=settings.seed)
+    return model.get_weights()
+
+
+def batch(settings: Regression, step: int):
+    """The fresh prompts of a step."""
+    return prompts(settings, settings.batch, settings.seed, settings.stream, step)
+
+
+def prompts(settings: Regression, count: int, seed: int, stream: int, step: int = 0):
+    """`count` prompts of the run's task."""
+    return in_context_regression(
+        count,
+        setting=settings.setting,
+        dim=settings.dim,
+        context=settings.context,
+        seed=seed,
+        stream=stream,
+        step=step,
+    )
+
+
+@lru_cache(maxsize=8)  # one model a shape, so that what measures it is compiled once
+def _model(layers, dim):
+    return LinearTransformer(layers, dim, seed=0)

@@ -1,0 +1,260 @@
+"""Re-measures claims: what `wdattn.reproduce` and the command call."""
+
+import operator
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+
+from wdattn.papers.lookup import KEYS, lookup
+from wdattn.reproduction.claim import Claim
+from wdattn.reproduction.executor import Executor, Request
+from wdattn.reproduction.ledger import Ledger, row
+from wdattn.reproduction.paper import Figure, Paper
+from wdattn.reproduction.progress import Silent
+from wdattn.reproduction.references import Unresolved
+from wdattn.reproduction.store import Store
+
+
+def reproduce(
+    key: str | None = None,
+    *,
+    scale: str = "laptop",
+    experiment: str | None = None,
+    claim: str | None = None,
+    seeds: int | Iterable[int] | None = None,
+    controls: bool = False,
+    out="results",
+    progress=None,
+) -> Ledger:
+    """Makes the runs that are missing, judges the claims and returns the ledger.
+
+    Runs on the Keras backend in use. Interrupt it anywhere: the next call continues, and gives the
+    same ledger. Finished runs are read from `out`, so a second call takes seconds.
+
+    Args:
+        key: a paper ("ahn2024"), whose claims are all re-measured; None for the headline claims of
+            every paper.
+        scale: "smoke" (does it run?), "laptop" (minutes) or "paper" (the paper's own settings).
+        experiment: only the claims that read this experiment; needs `key`.
+        claim: only this claim ("C6"); needs `key`.
+        seeds: n for seeds 0 ... n - 1, or the seeds themselves (`range(100, 106)`), in place of
+            the scale's; None keeps those.
+        controls: also make the runs without each claim's mechanism and judge them.
+        out: folder for records and ledger, made if needed.
+        progress: `wdattn.reproduction.Live()` for bars in the terminal; silent by default.
+
+    Returns:
+        The rows of this call; `out/<key>/ledger.json` keeps those of earlier ones too.
+
+    Raises:
+        ValueError: if a name is unknown (the known ones are listed), `seeds` is empty, or `out`
+            cannot be written.
+        StoreBusy: if another process writes to `out/<key>`.
+    """
+    check(key, scale=scale, experiment=experiment, claim=claim, seeds=seeds)
+    folder, rows = _writable(out), []
+    for paper, claims in select(key, experiment, claim):
+        job = _job(paper, claims, scale, seeds, folder, progress)
+        path = job.store.folder / "ledger.json"
+        with job.store.writing():
+            kept = Ledger.load(path)  # before the runs: a broken file is told at once
+            job.executor.fulfil(job.requests(controls))
+            rows += (entries := job.rows())
+            kept.merged(entries).save(path)
+    return Ledger(rows)
+
+
+def plan(
+    key: str | None = None,
+    *,
+    scale: str = "laptop",
+    experiment: str | None = None,
+    claim: str | None = None,
+    seeds: int | Iterable[int] | None = None,
+    controls: bool = False,
+    out="results",
+) -> list[dict]:
+    """What `reproduce` with these arguments would still have to run, and what that costs.
+
+    Args:
+        key: as for `reproduce`.
+        scale: as for `reproduce`.
+        experiment: as for `reproduce`.
+        claim: as for `reproduce`.
+        seeds: as for `reproduce`.
+        controls: as for `reproduce`.
+        out: as for `reproduce`; nothing is written.
+
+    Returns:
+        A dict for each experiment: `paper`, `experiment`, `runs` and how many of them are
+        `stored`, `steps` of the longest run, `parameters` of the largest model, `seconds` (an
+        estimate from a run on two laptop cores with JAX) and `megabytes` (parameters, gradients,
+        optimizer state and batches of the largest stack). Where settings are searched, the runs
+        that depend on the choice are not counted, and `searched` is true.
+    """
+    check(key, scale=scale, experiment=experiment, claim=claim, seeds=seeds)
+    costs = []
+    for paper, claims in select(key, experiment, claim):
+        job = _job(paper, claims, scale, seeds, Path(out), None)
+        costs += job.costs(job.requests(controls))
+    return costs
+
+
+def check(key=None, *, scale="laptop", experiment=None, claim=None, seeds=None) -> None:
+    """Raises the ValueError that `reproduce` would raise for these names; loads no backend.
+
+    Args:
+        key: as for `reproduce`.
+        scale: as for `reproduce`.
+        experiment: as for `reproduce`.
+        claim: as for `reproduce`.
+        seeds: as for `reproduce`.
+    """
+    seed_list(seeds)
+    for _, claims in select(key, experiment, claim):
+        for chosen in claims:
+            chosen.experiment.scale(scale)
+
+
+def select(key, experiment, claim) -> list[tuple[Paper, tuple[Claim, ...]]]:
+    """Papers and the claims of each that the names mean."""
+    if key is not None:
+        paper = lookup(key)
+        return [(paper, paper.choose(claim, experiment))]
+    for name, value in (("experiment", experiment), ("claim", claim)):
+        if value is not None:
+            raise ValueError(f"`{name}` {value!r} needs a `key`, one of {', '.join(KEYS)}")
+    papers = [lookup(known) for known in KEYS]
+    return [(paper, tuple(map(paper.claim, paper.headline))) for paper in papers]
+
+
+def seed_list(seeds) -> tuple[int, ...] | None:
+    """Seeds as a tuple; an int n stands for 0 ... n - 1. A ValueError if there is none."""
+    if seeds is None:
+        return None
+    try:
+        chosen = tuple(map(operator.index, range(seeds) if isinstance(seeds, Integral) else seeds))
+    except TypeError:
+        chosen = ()
+    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
+        raise ValueError(f"`seeds` must be an int >= 1 or different ints >= 0, got {seeds!r}")
+    return chosen
+
+
+def drawn(paper: Paper, claims: Sequence[Claim]) -> list[Figure]:
+    """The paper's figures that belong to those claims."""
+    ids = {claim.id for claim in claims}
+    return [figure for figure in paper.figures() if figure.claim in ids]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The claims of one paper, at one scale, on some seeds."""
+
+    paper: Paper
+    claims: tuple[Claim, ...]
+    scale: str
+    seeds: tuple[int, ...] | None
+    store: Store
+    executor: Executor
+
+    def judged(self, experiment) -> tuple[int, ...]:
+        own = experiment.scale(self.scale).seed_list()
+        return own if self.seeds is None else self.seeds
+
+    def requests(self, controls: bool) -> list[Request]:
+        wanted = []
+        for claim in self.claims:
+            seeds = self.judged(claim.experiment)
+            for removed in (False, True)[: 1 + controls]:
+                wanted += [
+                    Request(claim.experiment, arm, seeds, column)
+                    for arm, column in claim.reading(removed)
+                ]
+        for figure in drawn(self.paper, self.claims):
+            seeds = self.judged(figure.experiment)
+            wanted += [
+                Request(figure.experiment, arm, seeds, column)
+                for arm in figure.arms.values()
+                for column in figure.columns
+            ]
+        return wanted
+
+    def rows(self) -> list[dict]:
+        return [
+            row(
+                self.paper,
+                claim,
+                self.executor.find,
+                scale=self.scale,
+                seeds=self.judged(claim.experiment),
+                backend=self.executor.backend,
+                versions=self.executor.versions,
+            )
+            for claim in self.claims
+        ]
+
+    def costs(self, requests) -> list[dict]:
+        plan: dict[str, dict] = {}
+        searched = set()
+        for request in requests:
+            try:
+                found = self.executor.expand([request])
+            except Unresolved:
+                found = self.executor.searched([request])
+                searched.update(found)
+            for name, wanted in found.items():
+                for settings, columns in wanted.items():
+                    plan.setdefault(name, {}).setdefault(settings, set()).update(columns)
+        return [self._cost(name, wanted, name in searched) for name, wanted in plan.items()]
+
+    def _cost(self, name, wanted, searched):
+        experiment = self.paper.experiments()[name]
+        lacking = self.executor.lacking(experiment, wanted)
+        stacks: dict[tuple, list] = {}
+        for settings in lacking or wanted:
+            stacks.setdefault(settings.group(), []).append(settings)
+        sizes = [_size(self.paper, members) for members in stacks.values()]
+        return {
+            "paper": self.paper.key,
+            "experiment": name,
+            "runs": len(wanted),
+            "stored": len(wanted) - len(lacking),
+            "steps": max(settings.steps for settings in wanted),
+            "parameters": max(parameters for parameters, _ in sizes),
+            "seconds": len(lacking) * experiment.cost.get(self.scale, float("nan")),
+            "megabytes": max(size for _, size in sizes) / 2**20,
+            "searched": searched,
+        }
+
+
+def _size(paper, members) -> tuple[int, float]:
+    """Parameters of one run, and bytes of a stack of these runs with one step's batches."""
+    system = paper.system(members[0])
+    parameters = sum(weight.size for weight in system.start(members[0]))
+    batch = sum(array.nbytes for array in system.batch(members[0], 0))
+    copies = 2 + system.rule.slots  # weights, gradients, optimizer state
+    return parameters, len(members) * (4 * copies * parameters + 2 * batch)
+
+
+def _job(paper, claims, scale, seeds, folder, progress) -> _Job:
+    progress = progress or Silent()
+    store = Store(folder / paper.key, progress.note)
+    executor = Executor(paper, scale, store, progress)
+    return _Job(paper, claims, scale, seed_list(seeds), store, executor)
+
+
+def _writable(out) -> Path:
+    """The folder, made if needed; a ValueError says why it cannot be written."""
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"`out` must be a folder that can be written, got {out}: {error.strerror}"
+                         ) from None  # fmt: skip
+    return folder
