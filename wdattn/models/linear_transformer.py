@@ -43,7 +43,7 @@ class LinearTransformer(keras.Model):
 
     Examples:
         >>> model = LinearTransformer(depth=3, dim=5, seed=0)
-        >>> model.count_params(), model.layers[0].value.shape
+        >>> model.count_params(), tuple(model.layers[0].value.shape)
         (150, (5, 5))
     """
 
