@@ -29,7 +29,8 @@ MAY_ENTER = {
     "optimizers": "backend schedules",
     "layers": "initializers ops",
     "autodiff": "backend",
-    **dict.fromkeys(("backend", "data", "initializers", "ops", "plots", "schedules"), ""),
+    "ops": "backend",
+    **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules"), ""),
 }
 ARROWS = {room: set(others.split()) for room, others in MAY_ENTER.items()}
 
@@ -44,7 +45,7 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
     r"wdattn(\.(__main__|cli|backend_choice|reproduction|papers"
-    r"|papers\.\w+(\.(claims|experiments|settings))?))?"
+    r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
 )
 
 

@@ -271,6 +271,61 @@ def test_replicas_that_share_a_batch_get_it_once():
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("build", [linear_transformer, normalized])
+def test_batches_that_serve_equally_many_runs(build):
+    """Whatever the order of the runs: each as with a batch of its own, to round-off."""
+    batch_of = np.array([1, 0, 0, 1])
+    changes = {"rates": [0.02, 0.05, 0.01, 0.03], "decays": 0.1, "clipnorms": [0.3, 1, 2, np.inf]}
+    shared = replicas(build, Adam(), size=4, **{**changes, "batch_of": batch_of})
+    copied = replicas(build, Adam(), size=4, **{**changes, "batch_of": None})
+    for step in range(5):
+        x, y = BATCHES[build](step)
+        losses = copied.step(x[batch_of], y[batch_of])
+        assert_equal_to_round_off([shared.step(x, y)], [np.asarray(losses)])
+    for run in range(4):
+        assert_equal_to_round_off(shared.weights(run), copied.weights(run))
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, 1e38])  # the last overflows in the loss
+@pytest.mark.parametrize("rule", [Adam(), SGD(0.9)], ids=str)
+def test_an_update_that_is_not_finite_is_skipped(rule, poison):
+    runner = replicas(normalized, rule, skip_nonfinite=True)
+    runner.step(*vectors(0))
+    before = runner.state()
+    x, y = vectors(1)
+    y[0, 0] = poison  # of runs 0 and 2
+    losses = np.asarray(runner.step(x, y))
+    assert not np.isfinite(losses[[0, 2]]).any() and np.isfinite(losses[1])
+    np.testing.assert_array_equal(runner.skipped, [1, 0, 1])
+    after = runner.state()
+    for name in before.keys() - {"skipped", "steps_taken"}:
+        np.testing.assert_array_equal(after[name][[0, 2]], before[name][[0, 2]])
+    assert (after["parameters"][1] != before["parameters"][1]).any()
+    assert runner.steps_taken == 2  # which Adam's bias correction counts
+
+    fresh = replicas(normalized, rule, skip_nonfinite=True)
+    fresh.restore(after)
+    np.testing.assert_array_equal(fresh.skipped, [1, 0, 1])
+    assert np.isfinite(train(fresh, vectors, range(2, 4))).all()
+
+
+def test_nothing_is_skipped_unless_asked_for():
+    runner = replicas(perceptron, Adam())
+    x, y = vectors(0)
+    y[0, 0] = np.nan
+    runner.step(x, y)
+    assert np.isnan(runner.weights(0)[0]).any() and np.isfinite(runner.weights(1)[0]).all()
+    np.testing.assert_array_equal(runner.skipped, [0, 0, 0])
+    assert "skipped" not in runner.state()
+
+
+def test_a_guard_that_has_nothing_to_do_changes_nothing():
+    guarded, plain = replicas(perceptron, Adam(), skip_nonfinite=True), replicas(perceptron, Adam())
+    train(guarded, vectors), train(plain, vectors)
+    for run in range(3):
+        assert_equal_to_round_off(guarded.weights(run), plain.weights(run))
+
+
 @pytest.mark.parametrize("rule", [Adam(), SGD(0.9), SGD()], ids=str)
 def test_resumes_to_the_bit(rule):
     straight = replicas(normalized, rule)

@@ -45,15 +45,19 @@ class Replicas:
         decays: float >= 0, or one a run. Decoupled weight decays, per unit of rate.
         clipnorms: float > 0, or one a run; infinity and None do not clip. Largest norm of a run's
             gradient, over all its parameters.
-        batch_of: for each run the index of its batch; None gives each run its own. Runs that
-            share a batch get it once.
+        batch_of: for each run the index of its batch; None gives each run its own. Where all
+            batches serve equally many runs, work on the data alone is done once a batch.
+        skip_nonfinite: whether a run whose loss or clipped gradient is not finite stays as it is
+            in that step: parameters, moments and statistics. Adam's bias correction goes on
+            counting the steps of all.
 
     Raises:
         ValueError: if the model is not built, has random layers or no trainable variable, or if
             an argument does not fit the model or the number of runs.
     """
 
-    def __init__(self, model, loss, rule, starts, rates, decays=0.0, clipnorms=None, batch_of=None):
+    def __init__(self, model, loss, rule, starts, rates, decays=0.0, clipnorms=None, batch_of=None,
+                 skip_nonfinite=False):  # fmt: skip
         _check_model(model)
         stacks = _stacks(model, starts)
         count = len(model.trainable_variables)
@@ -66,17 +70,17 @@ class Replicas:
         self._slots = tuple(ops.zeros_like(self._parameters) for _ in range(rule.slots))
         self._statistics = [ops.convert_to_tensor(stack) for stack in stacks[count:]]
         clipnorms = np.inf if clipnorms is None else clipnorms
-        self._settings = [
-            ops.convert_to_tensor(values, dtype=self._dtype)
-            for values in (
-                _per_run("rates", rates, self.size, "finite and >= 0", _is_finite),
-                _per_run("decays", decays, self.size, "finite and >= 0", _is_finite),
-                _per_run("clipnorms", clipnorms, self.size, "> 0", lambda norms: norms > 0),
-            )
-        ]
+        settings = (
+            _per_run("rates", rates, self.size, "finite and >= 0", _is_finite),
+            _per_run("decays", decays, self.size, "finite and >= 0", _is_finite),
+            _per_run("clipnorms", clipnorms, self.size, "> 0", lambda norms: norms > 0),
+        )
+        self._settings = [ops.convert_to_tensor(values, self._dtype) for values in settings]
         batch_of = _batch_of(batch_of, self.size)
-        self._batches, self._batch_of = int(batch_of.max()) + 1, ops.convert_to_tensor(batch_of)
-        self._advance = backend.jit(_stacked_step(model, loss, rule))
+        self._batches = int(batch_of.max()) + 1
+        self._skips, self._skipped = bool(skip_nonfinite), ops.zeros(self.size, "int32")
+        one = _one_step(model, loss, rule, self._skips)
+        self._advance = backend.jit(_stacked_step(one, batch_of))
 
     def step(self, x, y):
         """Takes one step of every run.
@@ -92,20 +96,19 @@ class Replicas:
         Raises:
             ValueError: if there are not as many batches as `batch_of` needs.
         """
-        batch = [self._tensor("x", x), self._tensor("y", y)]
+        x, y = self._tensor("x", x), self._tensor("y", y)
         # An array, since TensorFlow traces anew for each Python number.
         count = np.asarray(self.steps_taken + 1, self._dtype)
-        losses, self._parameters, self._slots, self._statistics = self._advance(
-            self._parameters,
-            self._slots,
-            self._statistics,
-            self._settings,
-            self._batch_of,
-            *batch,
-            ops.convert_to_tensor(count),
-        )
+        runs = (self._parameters, self._slots, self._statistics), self._skipped, self._settings
+        losses, state, self._skipped = self._advance(runs, x, y, ops.convert_to_tensor(count))
+        self._parameters, self._slots, self._statistics = state
         self.steps_taken += 1
         return Losses(losses)
+
+    @property
+    def skipped(self):
+        """`(replicas,)` int array: the steps that each run did not take, by `skip_nonfinite`."""
+        return np.array(ops.convert_to_numpy(self._skipped))
 
     def weights(self, replica):
         """The weights of one run, a list of NumPy arrays in the order of a start."""
@@ -126,6 +129,7 @@ class Replicas:
         named = {"parameters": self._parameters}
         named |= {f"slots/{place}": slot for place, slot in enumerate(self._slots)}
         named |= {f"statistics/{place}": s for place, s in enumerate(self._statistics)}
+        named |= {"skipped": self._skipped} if self._skips else {}
         state = {name: np.array(ops.convert_to_numpy(tensor)) for name, tensor in named.items()}
         return {"steps_taken": np.asarray(self.steps_taken), **state}
 
@@ -145,9 +149,9 @@ class Replicas:
         self.steps_taken = int(state["steps_taken"])
         self._parameters = tensors["parameters"]
         self._slots = tuple(tensors[f"slots/{place}"] for place in range(len(self._slots)))
-        self._statistics = [
-            tensors[f"statistics/{place}"] for place in range(len(self._statistics))
-        ]
+        places = range(len(self._statistics))
+        self._statistics = [tensors[f"statistics/{place}"] for place in places]
+        self._skipped = tensors.get("skipped", self._skipped)
 
     def _tensor(self, name, array):
         array = np.asarray(array)
@@ -159,26 +163,56 @@ class Replicas:
         return ops.convert_to_tensor(array, self._dtype if array.dtype.kind == "f" else None)
 
 
-def _stacked_step(model, loss, rule):
+def _stacked_step(one, batch_of):
     """The step of all runs, from that of one; none of them knows of the others."""
+    size, batches = len(batch_of), int(batch_of.max()) + 1
+    even = (np.bincount(batch_of) * batches == size).all()
+    if size == batches or not (even and backend.NESTS):
+        every = backend.each(one, in_axes=(0, 0, 0, None))
+        return lambda runs, x, y, count: every(runs, *_taken([x, y], batch_of), count)
+    # The runs of one batch side by side: what depends on the batch alone is not mapped over them.
+    order = np.argsort(batch_of, kind="stable")
+    runs_of_a_batch = backend.vmap(one, in_axes=(0, None, None, None))
+    every = backend.each(runs_of_a_batch, in_axes=(0, 0, 0, None))
+
+    def step(runs, x, y, count):
+        grouped = _leading(_taken(runs, order), 1, (batches, size // batches))
+        outputs = every(grouped, x, y, count)
+        return _taken(_leading(outputs, 2, (size,)), np.argsort(order))
+
+    return step
+
+
+def _taken(tensors, places):
+    places = ops.convert_to_tensor(places, "int32")
+    return keras.tree.map_structure(lambda x: ops.take(x, places, axis=0), tensors)
+
+
+def _leading(tensors, count, shape):
+    return keras.tree.map_structure(lambda x: ops.reshape(x, (*shape, *x.shape[count:])), tensors)
+
+
+def _one_step(model, loss, rule, skips):
+    """The step of one run."""
     derivative = backend.value_and_grad(_objective(model, loss), has_aux=True)
     shapes = [tuple(variable.shape) for variable in model.trainable_variables]
 
-    def one(row, slots, statistics, settings, x, y, count):
-        rate, decay, clipnorm = settings
+    def one(run, x, y, count):
+        before, skipped, (rate, decay, clipnorm) = run
+        row, slots, statistics = before
         parameters = _cut(row, shapes, ops.reshape)
         (value, statistics), gradients = derivative(parameters, statistics, x, y)
         gradient = ops.concatenate([ops.reshape(gradient, (-1,)) for gradient in gradients])
-        direction, slots = rule(*clip_by_global_norm([gradient], clipnorm), slots, count)
-        return value, descend(row, direction, rate, decay), slots, statistics
+        clipped = clip_by_global_norm([gradient], clipnorm)
+        direction, slots = rule(*clipped, slots, count)
+        after = descend(row, direction, rate, decay), slots, statistics
+        if skips:
+            finite = ops.logical_and(ops.isfinite(value), ops.all(ops.isfinite(*clipped)))
+            after = keras.tree.map_structure(lambda a, b: ops.where(finite, a, b), after, before)
+            skipped = skipped + ops.cast(ops.logical_not(finite), "int32")
+        return value, after, skipped
 
-    every = backend.vmap(one, in_axes=(0, 0, 0, 0, 0, 0, None))
-
-    def step(rows, slots, statistics, settings, batch_of, x, y, count):
-        x, y = ops.take(x, batch_of, axis=0), ops.take(y, batch_of, axis=0)
-        return every(rows, slots, statistics, settings, x, y, count)
-
-    return step
+    return one
 
 
 def _objective(model, loss):

@@ -10,6 +10,10 @@ The names are the same on each backend, and they compose:
 - `hvp(function)` gives `(parameters, vectors, *data) -> products`, a list; right through Keras' own
   layers, or it raises.
 - `vmap(function, in_axes=0)` maps over an axis of each argument; None maps not at all.
+- `each(function, in_axes=0)` is `vmap` for work that does not fit the cache together: where that is
+  faster, one after the other. `NESTS` says whether a `vmap` inside it is worth it.
+- `contract(left, right)` sums over the first axis: `(j, i, b)` and `(j, k, b)` give `(i, k, b)`,
+  a product left^T right for each b. For j, i, k far smaller than b; it has all derivatives.
 - `jit(function)` compiles where the backend can. Keras variables that the function reads are read
   at each call, what it assigns to them is dropped, and no generator advances.
 - `full_precision()` is a context in which float32 products keep all their bits.
@@ -41,12 +45,18 @@ jvp = _backend.jvp
 vjp = _backend.vjp
 hvp = _backend.hvp
 vmap = _backend.vmap
+each = _backend.each
+NESTS = _backend.NESTS
+contract = _backend.contract
 jit = _backend.jit
 full_precision = _backend.full_precision
 
 __all__ = [
+    "NESTS",
     "LiveScope",
+    "contract",
     "describe",
+    "each",
     "full_precision",
     "hvp",
     "jit",

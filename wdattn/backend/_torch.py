@@ -83,6 +83,61 @@ def vmap(function, in_axes=0):
     return plain_attention
 
 
+each = vmap
+NESTS = True
+
+
+# Prompts from which on `_Contract` pays. Under `torch.func` each call of an `autograd.Function`
+# costs 0.5 ms; all terms and then their sum is a few times slower once they leave the cache.
+_LARGE = 512
+
+
+def contract(left, right):
+    """Batched products of matrices this small take three times as long as either way."""
+    if right.shape[1] > 1 and left.shape[2] >= _LARGE:
+        return _Contract.apply(left, right, (0, 0))
+    return (left[:, :, None] * right[:, None]).sum(0)
+
+
+class _Contract(torch.autograd.Function):
+    """The sum term by term, forward and back."""
+
+    @staticmethod
+    def forward(left, right, axes):
+        left, right = (
+            x.contiguous().movedim(axis - 3, 0)  # the batch is innermost in memory too
+            for x, axis in zip((left, right), axes, strict=True)
+        )
+        total = left[0][..., :, None, :] * right[0][..., None, :, :]
+        for one, other in zip(left[1:], right[1:], strict=True):
+            total.addcmul_(one[..., :, None, :], other[..., None, :, :])
+        return total
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        left, right, ctx.axes = inputs
+        ctx.save_for_backward(left, right)
+
+    @staticmethod
+    def backward(ctx, cotangent):
+        left, right, (a, c) = *ctx.saved_tensors, ctx.axes
+        for_left = (cotangent, right, (1, 1 - c)) if a else (right, cotangent, (1 - c, 1))
+        for_right = (cotangent, left, (0, 1 - a)) if c else (left, cotangent, (1 - a, 0))
+        return (
+            _Contract.apply(*for_left).sum_to_size(left.shape),
+            _Contract.apply(*for_right).sum_to_size(right.shape),
+            None,
+        )
+
+    @staticmethod
+    def vmap(info, in_dims, left, right, axes):
+        left, right = (
+            x[None] if dim is None else x.movedim(dim, 0)
+            for x, dim in zip((left, right), in_dims[:2], strict=True)
+        )
+        return _Contract.apply(left, right, axes), 0
+
+
 class _CopyingScope(LiveScope):
     """Keras variables are read as copies outside of autograd, once each.
 

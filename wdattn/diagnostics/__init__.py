@@ -14,6 +14,7 @@ from wdattn.diagnostics.generalized_smoothness import (
     generalized_smoothness,
 )
 from wdattn.diagnostics.gradient_noise import GradientNoise, gradient_noise, noise_statistics
+from wdattn.diagnostics.gradient_norm import gradient_norm
 from wdattn.diagnostics.tails import hill_index, quantile_ratio
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "directional_smoothness",
     "generalized_smoothness",
     "gradient_noise",
+    "gradient_norm",
     "hill_index",
     "noise_statistics",
     "quantile_ratio",

@@ -1,0 +1,168 @@
+"""A sweep of learning rates and seeds as replicas, beside the ways to run it one by one.
+
+`KERAS_BACKEND=jax python benchmarks/sweep.py`: 10 rates x 6 seeds of the linear transformer of Ahn
+et al. (2024), 3 layers and batches of 1000. The contenders take turns in one process, so that a
+busy machine slows all of them; read the ratios, not the milliseconds. All get their data ready
+made: drawing it counts on no side.
+
+What holds the replicas back, measured on JAX on a CPU of two cores: the arithmetic of a run-step is
+a chain of about 100 products on matrices of 6 rows and 1000 columns, 0.07 MFLOP or 2 to 3 us each.
+Alone in a loop one of them runs at 24 (Gram matrix times vectors) to 36 GFLOP/s (weights times
+vectors) on one core, where 36 rows run at 94: too little is done with each number that is loaded.
+Sums, paddings and copies between them take about as long again. And operations this small stay on
+one core: pinned to one, the step takes no longer. PyTorch and TensorFlow start each operation
+anew and write each intermediate result to memory. The literal stack counts for what a user of the
+layers writes, and papers do; `model fit` is our model, whose one run gains by the Gram recursion.
+"""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+import torch
+
+from wdattn import backend
+from wdattn.data import in_context_regression
+from wdattn.layers import LinearSelfAttention
+from wdattn.models import LinearTransformer
+from wdattn.optimizers.update_rules import Adam
+from wdattn.replicas import Replicas
+
+RATES, SEEDS, DEPTH, BATCH, ROUNDS = np.geomspace(0.002, 0.05, 10), 6, 3, 1000, 5
+STEPS = {"replicas": 3, "literal fit": 20, "model fit": 20, "torch loop": 20}  # in a turn
+F, N = 6, 20  # features of a token, context tokens
+
+
+def draw(batches):
+    pairs = [in_context_regression(BATCH, seed=seed) for seed in range(batches)]
+    return tuple(np.stack(parts) for parts in zip(*pairs, strict=True))
+
+
+def replicas():
+    model, (x, y) = LinearTransformer(DEPTH, F - 1, seed=0), draw(SEEDS)
+    starts = [LinearTransformer(DEPTH, F - 1, seed=seed).get_weights() for seed in range(SEEDS)]
+    runner = Replicas(
+        model,
+        keras.losses.MeanSquaredError(),
+        Adam(0.9, 0.9),
+        starts * len(RATES),
+        rates=np.repeat(RATES, SEEDS),
+        clipnorms=1.0,
+        batch_of=np.tile(np.arange(SEEDS), len(RATES)),
+    )
+
+    def steps(count):
+        for _ in range(count):
+            losses = runner.step(x, y)
+        np.asarray(losses)
+
+    return steps, len(RATES) * SEEDS
+
+
+def fit(model):
+    optimizer = keras.optimizers.Adam(0.02, 0.9, 0.9, epsilon=1e-8, global_clipnorm=1.0)
+    model.compile(optimizer, keras.losses.MeanSquaredError())
+    count = STEPS["literal fit"]
+    x, y = map(np.concatenate, draw(count))
+
+    def steps(_):
+        model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
+
+    return steps, 1
+
+
+def literal_stack():
+    """The model as a user of the layers would write it."""
+    inputs = tokens = keras.Input((N + 1, F))
+    for _ in range(DEPTH):
+        tokens = LinearSelfAttention("block")(tokens)
+    return keras.Model(inputs, -tokens[:, -1, -1:])
+
+
+def torch_loop():
+    """Scores, mask and all, as in the paper's formula, and PyTorch's own optimizer."""
+    pairs = [tuple(map(torch.tensor, in_context_regression(BATCH, seed=s))) for s in range(20)]
+    blocks = [torch.nn.Parameter(0.05 * torch.randn(2, F - 1, F - 1)) for _ in range(DEPTH)]
+    optimizer = torch.optim.Adam(blocks, 0.02, (0.9, 0.9))
+    mask = torch.diag(torch.tensor([1.0] * N + [0.0]))
+
+    def steps(count):
+        for z, y in pairs[:count]:
+            for value, key_query in blocks:
+                p = torch.block_diag(value, torch.ones(1, 1))
+                q = torch.block_diag(key_query, torch.zeros(1, 1))
+                z = z + (z @ q.T @ z.transpose(1, 2)) @ mask @ z @ p.T / N
+            loss = (z[:, -1, -1:] + y).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(blocks, 1.0)
+            optimizer.step()
+
+    return steps, 1
+
+
+def flops():
+    """Of a run-step: products of a matrix and a vector for each prompt, three times for gradients.
+
+    Without Gram matrices formed, the K of layer l is applied to a vector with 3^l products by the
+    first K, and 2 (3^l - 1) by weights; each layer adds two by its own weights. 2 f^2 operations a
+    product. The gradient takes as much for the vectors, and once more for the weights alone. The
+    first K, 2 n f^2 operations a prompt, is shared by the runs of a batch.
+    """
+    by_gram = sum(3**layer for layer in range(DEPTH))
+    by_weights = sum(2 * (3**layer - 1) + 2 for layer in range(DEPTH))
+    products = 2 * by_gram + 3 * by_weights
+    return BATCH * 2 * F * F * (products + N / len(RATES))
+
+
+def limit():
+    """Float32 operations per second of a large product on this backend."""
+    matrix = keras.ops.convert_to_tensor(
+        np.random.default_rng(0).normal(size=(2000, 2000)), "float32"
+    )
+    product = backend.jit(lambda a: a @ a)
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        keras.ops.convert_to_numpy(product(matrix)[0, 0])
+        times.append(time.perf_counter() - start)
+    return 2 * 2000**3 / min(times)
+
+
+def main():
+    makers = {
+        "replicas": replicas,
+        "literal fit": lambda: fit(literal_stack()),
+        "model fit": lambda: fit(LinearTransformer(DEPTH, F - 1, seed=0)),
+        "torch loop": torch_loop,
+    }
+    contenders = {name: make() for name, make in makers.items()}
+    for name, (steps, _) in contenders.items():
+        steps(STEPS[name])  # compiles
+    rounds = []
+    for _ in range(ROUNDS):
+        row = {}
+        for name, (steps, runs) in contenders.items():
+            start = time.perf_counter()
+            steps(STEPS[name])
+            row[name] = (time.perf_counter() - start) * 1e3 / (STEPS[name] * runs)
+        rounds.append(row)
+    print(
+        f"{keras.backend.backend()}: {len(RATES)} rates x {SEEDS} seeds, {DEPTH} layers, "
+        f"batch {BATCH}; drawing the data is counted on no side; median of {ROUNDS} rounds"
+    )
+    for name in contenders:
+        ratio = statistics.median(row[name] / row["replicas"] for row in rounds)
+        print(f"{name:>12}: {statistics.median(row[name] for row in rounds):7.3f} ms a run-step, "
+              f"{ratio:5.1f} x replicas")  # fmt: skip
+    rate = flops() / statistics.median(row["replicas"] for row in rounds) / 1e-3
+    most = limit()
+    print(
+        f"a run-step is {flops() / 1e6:.1f} MFLOP: {rate / 1e9:.1f} GFLOP/s, {rate / most:.1%} "
+        f"of the {most / 1e9:.0f} GFLOP/s of a 2000 x 2000 product in the same run"
+    )
+
+
+if __name__ == "__main__":
+    main()
