@@ -21,43 +21,64 @@ ROOMS = (initializers, layers, models)
 
 @dataclass(frozen=True)
 class Row:
-    """Arguments, all of them not the default; arrays that `call` takes; what must raise."""
+    """Arguments, all of them not the default; what must raise; what `call` takes; other forms."""
 
     arguments: dict
     bad: list  # (argument, value)
     inputs: np.ndarray | None = None
     required: dict = field(default_factory=dict)  # what the arguments under `bad` need beside them
+    forms: tuple = ({},)  # changes of the arguments that make `call` take another path
 
 
 PROMPTS = in_context_regression(4, dim=3, context=6)[0]
 BAD_STDDEV = [("stddev", value) for value in (-1.0, float("nan"), float("inf"), "0.1", None)]
 BAD_SEED = [("seed", value) for value in (-1, 0.5, 2**32, True, "0")]
 BAD_PARAMETRIZATION = [("parametrization", value) for value in ("Block", None, 1)]
+BAD_ACTIVATION = [("activation", value) for value in ("Softmax", "linear", 1)]
+FORMS = ({}, {"activation": None})
 
 ROWS = {
     initializers.Normal: Row(
         {"stddev": 0.3, "seed": 4, "place": "here"},
         [*BAD_STDDEV, *BAD_SEED, ("place", None)],
     ),
+    initializers.Uniform: Row(
+        {"limit": 0.3, "seed": 4, "place": "here"},
+        [*[("limit", value) for _, value in BAD_STDDEV], *BAD_SEED, ("place", None)],
+    ),
     layers.LinearSelfAttention: Row(
-        {"parametrization": "block", "stddev": 0.3, "seed": 4},
-        [*BAD_STDDEV, *BAD_SEED, *BAD_PARAMETRIZATION],
+        {"parametrization": "block", "stddev": 0.3, "seed": 4, "activation": "softmax"},
+        [*BAD_STDDEV, *BAD_SEED, *BAD_PARAMETRIZATION, *BAD_ACTIVATION],
         PROMPTS,
         {"name": "attention"},
+        FORMS,
     ),
     models.LinearTransformer: Row(
-        {"depth": 2, "dim": 3, "parametrization": "full", "stddev": 0.1, "seed": 4},
+        {
+            "depth": 2,
+            "dim": 3,
+            "parametrization": "full",
+            "stddev": 0.1,
+            "seed": 4,
+            "activation": "softmax",
+        },
         [
             *[(name, value) for name in ("depth", "dim") for value in (0, -1, 2.0, True, None)],
-            *[*BAD_STDDEV, *BAD_SEED, *BAD_PARAMETRIZATION],
+            *[*BAD_STDDEV, *BAD_SEED, *BAD_PARAMETRIZATION, *BAD_ACTIVATION],
         ],
         PROMPTS,
+        forms=FORMS,
     ),
 }
 BASE = {"name": "chosen", "trainable": False, "dtype": "mixed_bfloat16"}  # keras.layers.Layer's
 
 EVERY = [pytest.param(cls, id=cls.__name__) for cls in ROWS]
-CALLED = [pytest.param(cls, id=cls.__name__) for cls in ROWS if ROWS[cls].inputs is not None]
+CALLED = [
+    pytest.param(cls, form, id="-".join([cls.__name__, *map(str, form.values())]))
+    for cls, row in ROWS.items()
+    if row.inputs is not None
+    for form in row.forms
+]
 BAD = [
     pytest.param(cls, name, value, id=f"{cls.__name__}-{name}-{value}")
     for cls, row in ROWS.items()
@@ -76,7 +97,7 @@ def is_layer(cls):
 
 def make(cls, **kwargs):
     base = {"name": "chosen"} if is_layer(cls) else {}
-    return cls(**ROWS[cls].arguments, **base | kwargs)
+    return cls(**ROWS[cls].arguments | base | kwargs)
 
 
 def as_model(cls, **kwargs):
@@ -153,9 +174,9 @@ def test_unknown_argument(cls):
         cls(speling=1)
 
 
-@pytest.mark.parametrize("cls", CALLED)
-def test_saved_and_loaded(cls, tmp_path, rng):
-    model, x = as_model(cls), ROWS[cls].inputs
+@pytest.mark.parametrize(("cls", "form"), CALLED)
+def test_saved_and_loaded(cls, form, tmp_path, rng):
+    model, x = as_model(cls, **form), ROWS[cls].inputs
     model.set_weights([rng.normal(scale=0.1, size=w.shape) for w in model.get_weights()])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -165,18 +186,18 @@ def test_saved_and_loaded(cls, tmp_path, rng):
         assert np.array_equal(one, other)
     before, after = (ops.convert_to_numpy(m(x)) for m in (model, loaded))
     assert np.array_equal(before, after)
-    weights_only = as_model(cls)
+    weights_only = as_model(cls, **form)
     model.save_weights(tmp_path / "model.weights.h5")
     weights_only.load_weights(tmp_path / "model.weights.h5")
     assert np.array_equal(before, ops.convert_to_numpy(weights_only(x)))
 
 
-@pytest.mark.parametrize("cls", CALLED)
+@pytest.mark.parametrize(("cls", "form"), CALLED)
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
-def test_precision(cls, policy):
+def test_precision(cls, form, policy):
     x = ROWS[cls].inputs
-    exact = ops.convert_to_numpy(as_model(cls, dtype="float64")(x.astype("float64")))
-    model = as_model(cls, dtype=policy)
+    exact = ops.convert_to_numpy(as_model(cls, **form, dtype="float64")(x.astype("float64")))
+    model = as_model(cls, **form, dtype=policy)
     compute = keras.dtype_policies.get(policy).compute_dtype
     found = model(x.astype("float64"))
     assert keras.backend.standardize_dtype(found.dtype) == compute
@@ -188,10 +209,10 @@ def test_precision(cls, policy):
     assert error <= tolerance * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("cls", CALLED)
+@pytest.mark.parametrize(("cls", "form"), CALLED)
 @pytest.mark.parametrize("unknown", [(), (0,), (0, 1)], ids=["none", "batch", "batch and tokens"])
-def test_output_spec_is_what_comes_out(cls, unknown):
-    x, made = ROWS[cls].inputs, make(cls)
+def test_output_spec_is_what_comes_out(cls, form, unknown):
+    x, made = ROWS[cls].inputs, make(cls, **form)
     shape = [None if axis in unknown else size for axis, size in enumerate(x.shape)]
     spec = made.compute_output_spec(keras.KerasTensor(shape, "float32"))
     out = ops.convert_to_numpy(made(x))
@@ -200,10 +221,10 @@ def test_output_spec_is_what_comes_out(cls, unknown):
         assert said == size or (said is None and axis in unknown)
 
 
-@pytest.mark.parametrize("cls", CALLED)
-def test_trains_inside_fit(cls):
+@pytest.mark.parametrize(("cls", "form"), CALLED)
+def test_trains_inside_fit(cls, form):
     """Every weight that has a gradient moves, and nothing else appears."""
-    model, x = as_model(cls), ROWS[cls].inputs
+    model, x = as_model(cls, **form), ROWS[cls].inputs
     count = len(model.weights)
     before = model.get_weights()
     model.compile(keras.optimizers.SGD(0.1), loss="mse")
@@ -214,10 +235,10 @@ def test_trains_inside_fit(cls):
     assert all(np.all(np.isfinite(weight)) for weight in after)
 
 
-@pytest.mark.parametrize("cls", CALLED)
-def test_sub_layers_have_names_of_their_own(cls):
+@pytest.mark.parametrize(("cls", "form"), CALLED)
+def test_sub_layers_have_names_of_their_own(cls, form):
     """Variable paths are public: none may depend on how many layers were built before."""
-    first, second = (make(cls) for _ in range(2))
+    first, second = (make(cls, **form) for _ in range(2))
     for made in (first, second):
         made.build(ROWS[cls].inputs.shape)
     assert [v.path for v in first.weights] == [v.path for v in second.weights]

@@ -157,6 +157,7 @@ BAD = [
     *[("context", value) for value in (0, -3, 1.0)],
     *[(name, value) for name in ("seed", "stream", "step") for value in (-1, 0.0, 2**32, None)],
     *[("setting", value) for value in ("Normal", "cauchy", None, ["normal"])],
+    *[("features", value) for value in ("relu", 1)],
 ]
 
 
@@ -175,3 +176,46 @@ def test_numpy_integers_are_integers():
     one = in_context_regression(np.int64(4), dim=np.int32(3), seed=np.uint32(7), step=np.int16(2))
     other = in_context_regression(4, dim=3, seed=7, step=2)
     assert np.array_equal(one[0], other[0])
+
+
+def squares(x):
+    return x**2 - np.roll(x, 1, axis=-1)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_labels_are_linear_in_the_features(setting):
+    """The tokens show x, and the labels are <w, g(x)> with the task of the same batch without g."""
+    arguments = {"setting": setting, "dim": 3, "context": 6, "seed": 2}
+    plain, _ = in_context_regression(50, **arguments)
+    prompts, labels = in_context_regression(50, **arguments, features=squares)
+    assert prompts.dtype == labels.dtype == np.float32
+    np.testing.assert_array_equal(prompts[..., :-1], plain[..., :-1])
+    assert np.all(prompts[:, -1, -1] == 0) and not np.array_equal(prompts, plain)
+    exact = plain.astype("float64")
+    for prompt, shown, label in zip(exact, prompts.astype("float64"), labels[:, 0], strict=True):
+        task, *_ = np.linalg.lstsq(prompt[:-1, :-1], prompt[:-1, -1], rcond=None)
+        wanted = squares(prompt[:, :-1]) @ task
+        size = 1e-4 * np.linalg.norm(task) * np.linalg.norm(squares(prompt[:, :-1]), axis=-1)
+        np.testing.assert_array_less(np.abs(shown[:-1, -1] - wanted[:-1]), size[:-1] + 1e-30)
+        assert abs(label - wanted[-1]) < size[-1]
+
+
+def test_the_identity_as_features_changes_no_bit():
+    one, other = (
+        in_context_regression(9, **ARGUMENTS, features=np.copy),
+        in_context_regression(9, **ARGUMENTS),
+    )
+    assert all(map(np.array_equal, one, other))
+
+
+def test_features_see_float32_covariates_and_keep_their_shape():
+    seen = []
+    in_context_regression(4, dim=3, context=6, features=lambda x: seen.append(x) or x)
+    assert seen[0].shape == (4, 7, 3) and seen[0].dtype == np.float32
+    with pytest.raises(ValueError, match=r"`features` must return .* \(4, 7, 3\) .* \(4, 7, 2\)"):
+        in_context_regression(4, dim=3, context=6, features=lambda x: x[..., 1:])
+
+
+def test_labels_are_float32_whatever_the_features_are():
+    _, labels = in_context_regression(4, features=lambda x: x.astype("float64"))
+    assert labels.dtype == np.float32

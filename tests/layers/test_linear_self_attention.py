@@ -22,6 +22,20 @@ def paper(z, value, key_query):
     return (columns + update).swapaxes(1, 2)
 
 
+def softmax(scores, axis):
+    exponentials = np.exp(scores - scores.max(axis, keepdims=True))
+    return exponentials / exponentials.sum(axis, keepdims=True)
+
+
+def paper_softmax(z, value, key_query):
+    """Tokens as columns: Z + P Z M softmax(Z^T Q Z) / n, a key a row, all n + 1 of them."""
+    n = z.shape[1] - 1
+    columns = z.swapaxes(1, 2)
+    attention = softmax(z @ key_query @ columns, axis=1)
+    update = value @ columns @ np.diag([1.0] * n + [0.0]) @ attention / n
+    return (columns + update).swapaxes(1, 2)
+
+
 def built(shape, weights, **kwargs):
     layer = LinearSelfAttention(dtype="float64", **kwargs)
     layer.build(shape)
@@ -69,6 +83,56 @@ def test_differs_from_each_mutant(rng, mutant):
     z, weights = rng.normal(size=(3, 7, 4)), rng.normal(size=(2, 4, 4))
     found = ops.convert_to_numpy(built(z.shape, weights)(z))
     assert np.abs(found - mutant(z, *weights)).max() > 0.1
+
+
+@pytest.mark.parametrize("n", [1, 6])
+@pytest.mark.parametrize("parametrization", ["full", "block"])
+def test_softmax_equals_the_literal_formula(rng, n, parametrization):
+    z, width = rng.normal(size=(3, n + 1, 4)), 4 - (parametrization == "block")
+    weights = rng.normal(size=(2, width, width))
+    layer = built(z.shape, weights, parametrization=parametrization, activation="softmax")
+    matrices = [ops.convert_to_numpy(matrix) for matrix in layer.matrices()]
+    wanted = paper_softmax(z, *matrices)
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(z)), wanted, rtol=1e-10, atol=1e-12)
+
+
+def softmax_with(z, value, key_query, axis=2, keys=7, renormalised=False, n=6):
+    """Tokens as rows, with what one may get wrong left open."""
+    attention = softmax((z @ key_query.T @ z.swapaxes(1, 2))[..., :keys], axis)
+    kept = attention[..., : 6 + (keys > 7)]
+    if renormalised:
+        kept = kept / kept.sum(-1, keepdims=True)
+    return z + kept @ z[:, : kept.shape[-1]] @ value.T / n
+
+
+SOFTMAX_MUTANTS = {
+    "over the queries": {"axis": 1},
+    "mask first": {"keys": 6},
+    "renormalised": {"renormalised": True},
+    "1/(n + 1)": {"n": 7},
+    "no 1/n": {"n": 1},
+}
+
+
+def test_the_softmax_mutants_come_from_the_right_form(rng):
+    z, weights = rng.normal(size=(3, 7, 4)), rng.normal(size=(2, 4, 4))
+    np.testing.assert_allclose(softmax_with(z, *weights), paper_softmax(z, *weights), rtol=1e-10)
+
+
+@pytest.mark.parametrize("wrong", SOFTMAX_MUTANTS.values(), ids=SOFTMAX_MUTANTS)
+def test_softmax_differs_from_each_mutant(rng, wrong):
+    z, weights = rng.normal(size=(3, 7, 4)), rng.normal(size=(2, 4, 4))
+    found = ops.convert_to_numpy(built(z.shape, weights, activation="softmax")(z))
+    assert np.abs(found - softmax_with(z, *weights, **wrong)).max() > 0.01
+    for other in (softmax_with(z, weights[0], weights[1].T), softmax_with(z, *weights[::-1])):
+        assert np.abs(found - other).max() > 0.01
+
+
+def test_softmax_of_large_scores_is_finite(rng):
+    z, weights = 100 * rng.normal(size=(3, 7, 4)), rng.normal(size=(2, 4, 4))
+    layer = built(z.shape, weights, activation="softmax")
+    found = ops.convert_to_numpy(layer(z))
+    np.testing.assert_allclose(found, paper_softmax(z, *weights), rtol=1e-9)
 
 
 def test_the_query_is_updated_but_changes_no_other_token(rng):

@@ -14,12 +14,17 @@ DEEP = list(itertools.product([8], [1, 5, 20], ["block", "full"]))
 SLOW = [pytest.param(*case, marks=pytest.mark.slow) for case in DEEP]  # seconds of compiling each
 
 
-def literal(z, matrices):
+def softmax(scores):
+    exponentials = np.exp(scores)
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def literal(z, matrices, activation=lambda scores: scores):
     """-[Z_L] at the query's label: scores formed, mask and all, float64 NumPy."""
     n = z.shape[1] - 1
     mask = np.diag([1.0] * n + [0.0])
     for value, key_query in matrices:
-        scores = np.einsum("bif,gf,bjg->bij", z, key_query, z) @ mask
+        scores = activation(np.einsum("bif,gf,bjg->bij", z, key_query, z)) @ mask
         z = z + scores @ z @ value.T / n
     return -z[:, -1, -1:]
 
@@ -92,6 +97,57 @@ def test_gradient_against_central_differences(rng):
         np.sum(ops.convert_to_numpy(g) * d) for g, d in zip(gradients, direction, strict=True)
     )
     np.testing.assert_allclose(found, slope, rtol=1e-6)  # truncation of the difference
+
+
+def soft(depth, parametrization="block"):
+    # Wide enough for attention that is far from uniform.
+    kwargs = {"activation": "softmax", "dtype": "float64"}
+    return LinearTransformer(depth, 5, parametrization, 0.5, seed=3, **kwargs)
+
+
+@pytest.mark.parametrize(("depth", "n", "parametrization"), GRID)
+def test_softmax_equals_the_literal_stack(depth, n, parametrization):
+    model, (x, _) = soft(depth, parametrization), example(n)
+    wanted = literal(x, matrices(model), softmax)
+    uniform = literal(x, matrices(model), lambda scores: np.full_like(scores, 1 / (n + 1)))
+    assert np.abs(wanted - uniform).max() > 1e-3
+    np.testing.assert_allclose(ops.convert_to_numpy(model(x)), wanted, rtol=1e-9, atol=1e-12)
+    layers = ops.convert_to_numpy(literal_stack(model, ops.convert_to_tensor(x)))
+    np.testing.assert_allclose(layers, wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("parametrization", ["block", "full"])
+def test_softmax_derivatives_against_central_differences(rng, parametrization):
+    model, (x, y) = soft(3, parametrization), example(20)
+    weights = model.get_weights()
+    direction = [rng.normal(size=weight.shape) for weight in weights]
+
+    def loss(x, y):  # not ops.mean, which on JAX and PyTorch rounds float64 to float32
+        return ops.sum(ops.square(model(x) - y)) / y.shape[0]
+
+    def go(step):
+        model.set_weights([w + step * d for w, d in zip(weights, direction, strict=True)])
+
+    def value(step):
+        go(step)
+        return np.mean((literal(x, matrices(model), softmax) - y) ** 2)
+
+    def flat(tensors):
+        return np.concatenate([ops.convert_to_numpy(tensor).ravel() for tensor in tensors])
+
+    along = np.concatenate([part.ravel() for part in direction])
+    slope = (value(1e-5) - value(-1e-5)) / 2e-5
+    go(0)
+    gradient = autodiff.value_and_grad(loss, model.trainable_variables)
+    # Both tolerances leave room for the third-order term of the difference.
+    np.testing.assert_allclose(flat(gradient(x, y)[1]) @ along, slope, rtol=1e-6)
+    found = flat(autodiff.hvp(loss, model.trainable_variables)(direction, x, y))
+    differences = []
+    for step in (1e-5, -1e-5):
+        go(step)
+        differences.append(flat(gradient(x, y)[1]) / (2 * step))
+    wanted = sum(differences)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6 * np.linalg.norm(wanted))
 
 
 def test_the_last_value_matrix_has_no_influence():

@@ -8,7 +8,15 @@ DOMAIN = 0xDA7A  # keeps these draws apart from those of other modules at the sa
 
 
 def in_context_regression(
-    batch_size, *, setting="normal", dim=5, context=20, seed=0, stream=0, step=0
+    batch_size,
+    *,
+    setting="normal",
+    dim=5,
+    context=20,
+    seed=0,
+    stream=0,
+    step=0,
+    features=None,
 ):
     r"""A batch of prompts, each with a linear task of its own: `y = <w, x>` with `w ~ N(0, I)`.
 
@@ -23,6 +31,10 @@ def in_context_regression(
     with `u` uniform on the unit sphere. At `dim` 5 the mean of `|x|^2` is 5, 1 and 1, and its
     variance 10, 10 and 0.
 
+    With `features`, a map g of single covariates, the labels are `y = <w, g(x)>`: linear in
+    features that the prompt does not show (Appendix B). The tokens hold x, and the draws are those
+    without it.
+
     The batch is a pure function of the arguments, the same on every backend: there is no generator
     to save. Batches that differ in `seed`, `stream` or `step` are independent. 256 prompts of
     Setting 1 take about half a millisecond.
@@ -35,13 +47,15 @@ def in_context_regression(
         seed: int in [0, 2^32). The run.
         stream: int in [0, 2^32). Another series of batches at the same seed.
         step: int in [0, 2^32). The batch of the series.
+        features: None: x itself. Or a callable on NumPy arrays that returns one of the same shape:
+            g of the covariates `(batch_size, context + 1, dim)`, float32, of all tokens at once.
 
     Returns:
         `(prompts, labels)`, NumPy float32: `(batch_size, context + 1, dim + 1)` and
         `(batch_size, 1)`, the query's true label.
 
     Raises:
-        ValueError: if an argument is not of this kind.
+        ValueError: if an argument is not of this kind, or `features` returns another shape.
 
     Examples:
         >>> prompts, labels = in_context_regression(8, dim=5, context=20, seed=0, step=3)
@@ -57,17 +71,28 @@ def in_context_regression(
     ]
     if setting not in tuple(COVARIATES):
         raise ValueError(f"`setting` must be one of {', '.join(COVARIATES)}, got {setting!r}")
+    if features is not None and not callable(features):
+        raise ValueError(f"`features` must be None or a callable, got {features!r}")
 
     # SFC64 is the fastest of NumPy's generators here, and float64 as fast as float32.
     generator = np.random.Generator(np.random.SFC64(np.random.SeedSequence([DOMAIN, *words])))
     task = generator.standard_normal((batch_size, dim)).astype("float32")
     x = COVARIATES[setting](generator, (batch_size, context + 1, dim)).astype("float32")
 
+    regressors = x if features is None else _features(features, x)
     # One product and one sum at a time: these bits do not depend on the processor, as BLAS's would.
-    y = sum(x[..., i] * task[:, i, None] for i in range(dim))
+    y = sum(regressors[..., i] * task[:, i, None] for i in range(dim))
     labels = y[:, -1:].copy()
     y[:, -1] = 0
     return np.concatenate([x, y[..., None]], axis=-1), labels
+
+
+def _features(function, x):
+    found = np.asarray(function(x), "float32")
+    if found.shape != x.shape:
+        raise ValueError(f"`features` must return the shape {x.shape} of the covariates, got "
+                         f"{found.shape}")  # fmt: skip
+    return found
 
 
 def _normal(generator, shape):

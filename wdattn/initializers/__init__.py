@@ -3,5 +3,6 @@ with NumPy, so that one seed is one start on every backend, and no two variables
 """
 
 from wdattn.initializers.normal import Normal
+from wdattn.initializers.uniform import Uniform
 
-__all__ = ["Normal"]
+__all__ = ["Normal", "Uniform"]

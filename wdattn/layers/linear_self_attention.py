@@ -6,6 +6,7 @@ from keras import ops
 from wdattn.initializers import Normal
 
 PARAMETRIZATIONS = ("full", "block")
+ACTIVATIONS = (None, "softmax")
 
 
 @keras.saving.register_keras_serializable("wdattn")
@@ -18,6 +19,14 @@ class LinearSelfAttention(keras.layers.Layer):
     queries merged in Q, the projection and the values in P. All tokens are queries, and M keeps the
     last from being a key. The scores, O(n^2 f), are never formed: `Z^T M Z` costs O(n f^2).
 
+    With `activation="softmax"`, the paper's comparison in the form of the authors' code, the scores
+    pass through a softmax over the keys before the mask:
+
+    $$Z' = Z + \tfrac{1}{n} \mathrm{softmax}(Z Q^\top Z^\top) M Z P^\top$$
+
+    Each row of the softmax sums to 1 over all n + 1 keys, the query's too, which M then drops: what
+    is left is not scaled up again. These scores must be formed.
+
     The weights are `value` (P) and `key_query` (Q).
 
     Args:
@@ -27,6 +36,7 @@ class LinearSelfAttention(keras.layers.Layer):
         stddev: float >= 0. Standard deviation of the weights' normal entries at the start.
         seed: int in [0, 2^32), or None: fresh weights every time. A seeded layer must be given a
             `name`: the draw depends on both, and Keras' own names depend on what was built before.
+        activation: None or "softmax". What the scores pass through.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -40,17 +50,20 @@ class LinearSelfAttention(keras.layers.Layer):
         ValueError: if an argument is not of this kind, or `inputs` not of this shape.
     """
 
-    def __init__(self, parametrization="full", stddev=0.05, seed=None, **kwargs):
-        if parametrization not in PARAMETRIZATIONS:
-            raise ValueError(
-                f"`parametrization` must be one of {', '.join(PARAMETRIZATIONS)}, "
-                f"got {parametrization!r}"
-            )
+    def __init__(self, parametrization="full", stddev=0.05, seed=None, activation=None, **kwargs):
+        for name, given, known in (
+            ("parametrization", parametrization, PARAMETRIZATIONS),
+            ("activation", activation, ACTIVATIONS),
+        ):
+            if given not in known:
+                allowed = ", ".join(map(str, known))
+                raise ValueError(f"`{name}` must be one of {allowed}, got {given!r}")
         normal = Normal(stddev, seed)  # checks both
         if seed is not None and not kwargs.get("name"):
             raise ValueError(f"`name` must be given with `seed`, got seed {seed!r} and no name")
         super().__init__(**kwargs)
         self.parametrization, self.stddev, self.seed = parametrization, normal.stddev, normal.seed
+        self.activation = activation
 
     def build(self, input_shape):
         self._check(input_shape)
@@ -72,11 +85,20 @@ class LinearSelfAttention(keras.layers.Layer):
 
     def call(self, inputs):
         self._check(inputs.shape)
+        return inputs + self.attend(inputs, inputs)
+
+    def attend(self, queries, tokens):
+        """What the layer adds to `queries`, some of the `tokens`, from a look at all of them."""
         value, key_query = self.matrices()
-        context = inputs[:, :-1]  # what M keeps
-        gram = ops.einsum("bnf,bng->bfg", context, context)
-        update = inputs @ ops.transpose(key_query) @ gram @ ops.transpose(value)
-        return inputs + update / ops.cast(ops.shape(context)[1], inputs.dtype)
+        context = tokens[:, :-1]  # what M keeps
+        found = queries @ ops.transpose(key_query)
+        if self.activation is None:
+            found = found @ ops.einsum("bnf,bng->bfg", context, context)
+        else:
+            attention = ops.softmax(found @ ops.transpose(tokens, (0, 2, 1)))
+            # M on the tokens: on the scores it would copy the largest array of the layer.
+            found = attention @ ops.pad(context, ((0, 0), (0, 1), (0, 0)))
+        return found @ ops.transpose(value) / ops.cast(ops.shape(context)[1], tokens.dtype)
 
     def compute_output_shape(self, input_shape):
         self._check(input_shape)
@@ -88,6 +110,7 @@ class LinearSelfAttention(keras.layers.Layer):
             "parametrization": self.parametrization,
             "stddev": self.stddev,
             "seed": self.seed,
+            "activation": self.activation,
         }
 
     def _check(self, shape):

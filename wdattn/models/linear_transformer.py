@@ -21,6 +21,9 @@ class LinearTransformer(keras.Model):
     prompt passes through `wdattn.ops.gram_recursion`: the same function at a cost a layer that does
     not depend on the length of the prompt. With "block" the last layer's `value` has no influence.
 
+    With `activation="softmax"`, the paper's comparison, the scores pass through the softmax of
+    `LinearSelfAttention`. Then there is no such shortcut: the layers run one by one.
+
     Args:
         depth: int >= 1. Layers, L.
         dim: int >= 1. Covariates of a token.
@@ -29,6 +32,7 @@ class LinearTransformer(keras.Model):
         stddev: float >= 0. Standard deviation of the weights' normal entries at the start.
         seed: int in [0, 2^32), or None: fresh weights every time. The start depends on the seed
             alone, not on the backend; no two layers share a draw.
+        activation: None or "softmax". What the scores of each layer pass through.
         **kwargs: arguments of `keras.Model`.
 
     Call arguments:
@@ -47,7 +51,16 @@ class LinearTransformer(keras.Model):
         (150, (5, 5))
     """
 
-    def __init__(self, depth=3, dim=5, parametrization="block", stddev=0.05, seed=None, **kwargs):
+    def __init__(
+        self,
+        depth=3,
+        dim=5,
+        parametrization="block",
+        stddev=0.05,
+        seed=None,
+        activation=None,
+        **kwargs,
+    ):
         for name, value in (("depth", depth), ("dim", dim)):
             integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
             if not integer or value < 1:
@@ -55,10 +68,15 @@ class LinearTransformer(keras.Model):
         normal = Normal(stddev, seed)  # checks both
         super().__init__(**kwargs)
         self.depth, self.dim, self.parametrization = int(depth), int(dim), parametrization
-        self.stddev, self.seed = normal.stddev, normal.seed
+        self.stddev, self.seed, self.activation = normal.stddev, normal.seed, activation
         self._attention = [
             LinearSelfAttention(
-                parametrization, stddev, seed, name=f"attention_{layer}", dtype=self.dtype_policy
+                parametrization,
+                stddev,
+                seed,
+                activation,
+                name=f"attention_{layer}",
+                dtype=self.dtype_policy,
             )
             for layer in range(depth)
         ]
@@ -75,8 +93,17 @@ class LinearTransformer(keras.Model):
             raise ValueError(
                 f"`inputs` must be (batch, n + 1, {self.dim + 1}) with n >= 1, got {shape}"
             )
+        if self.activation is not None:
+            return self._layer_by_layer(inputs)
         values, key_queries = zip(*(layer.matrices() for layer in self._attention), strict=True)
         return -gram_recursion(inputs, values, key_queries)[:, -1:]
+
+    def _layer_by_layer(self, tokens):
+        *layers, last = self._attention
+        for layer in layers:
+            tokens = layer(tokens)
+        query = tokens[:, -1:]  # of the last layer nothing else is read
+        return -(query + last.attend(query, tokens))[:, 0, -1:]
 
     def get_config(self):
         return {
@@ -86,4 +113,5 @@ class LinearTransformer(keras.Model):
             "parametrization": self.parametrization,
             "stddev": self.stddev,
             "seed": self.seed,
+            "activation": self.activation,
         }

@@ -1,0 +1,38 @@
+"""Uniform entries drawn with NumPy."""
+
+import keras
+
+from wdattn.initializers.seeded import Seeded, finite
+
+
+@keras.saving.register_keras_serializable("wdattn")
+class Uniform(Seeded):
+    """Entries uniform between `-limit` and `limit`, a pure function of seed, place and shape.
+
+    With `limit` = 1 / sqrt(fan_in), for kernel and bias alike, this is how PyTorch starts a dense
+    layer. (Keras' `VarianceScaling` takes a bias' own length for its fan_in.) Drawn as `Normal`
+    is: a seed gives the same bits on every backend, `place` keeps two variables apart.
+
+    Args:
+        limit: float >= 0, finite.
+        seed: int in [0, 2^32), or None: new numbers at every call.
+        place: str. Which variable this is; usually left to `at`.
+
+    Raises:
+        ValueError: if an argument is not of this kind.
+
+    Examples:
+        >>> uniform = Uniform(limit=0.5, seed=1).at("hidden", "kernel")
+        >>> float(keras.ops.max(keras.ops.abs(uniform((100, 100))))) <= 0.5
+        True
+    """
+
+    def __init__(self, limit=0.05, seed=None, place=""):
+        self.limit = finite("limit", limit)
+        super().__init__(seed, place)
+
+    def draw(self, generator, shape):
+        return generator.uniform(-self.limit, self.limit, shape)
+
+    def get_config(self):
+        return {"limit": self.limit, **super().get_config()}
