@@ -55,8 +55,13 @@ records: .venv/installed
 		.venv/bin/wdattn reproduce --all --controls --backend $$backend --out $(RECORDS) || exit 1; \
 	done
 	.venv/bin/wdattn report $(RECORDS) --format markdown > $(RECORDS)/ledger.md
-	cp $(RECORDS)/ahn2024/figures/gap-laptop-seeds0to5-jax.png docs/images/gap.png
-	cp $(RECORDS)/ahn2024/figures/backends-laptop-seeds0to5-backends.png docs/images/backends.png
+	.venv/bin/python -c "from wdattn.papers.ahn2024 import tables; from wdattn.reproduction import load; \
+		print(tables.markdown(load('$(RECORDS)/ahn2024')), end='')" > $(RECORDS)/tables.md
+	for name in gap-laptop-seeds0to5-jax backends-laptop-seeds0to5-backends noise-laptop-seeds0to4-jax \
+		condition-laptop-seeds0to5-jax directional-smoothness-laptop-seeds0to5-jax \
+		depth-loss-laptop-seeds0to2-jax; do \
+		cp $(RECORDS)/ahn2024/figures/$$name.png docs/images/$${name%%-laptop*}.png || exit 1; \
+	done
 
 docs: .venv-docs/installed
 	.venv-docs/bin/mkdocs build --strict

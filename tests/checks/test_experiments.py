@@ -9,21 +9,22 @@ import pytest
 
 from wdattn.papers import KEYS, lookup
 from wdattn.reproduction import Settings
+from wdattn.reproduction.cells import LOSS, SKIPPED
 from wdattn.reproduction.references import resolve, trials
-from wdattn.reproduction.training import LOSS, Member, train
+from wdattn.reproduction.training import Member, train
 
 SCALES = ("smoke", "laptop", "paper")
 PAPERS = {key: lookup(key) for key in KEYS}
 EXPERIMENTS = [
     (key, name, scale)
     for key, paper in PAPERS.items()
-    for name in paper.experiments()
-    for scale in SCALES
+    for name, experiment in paper.experiments().items()
+    for scale in experiment.scales
 ]
 every_experiment = pytest.mark.parametrize(("key", "name", "scale"), EXPERIMENTS)
 
 
-def pairs(key, name):
+def pairs(key, name, scale):
     """Every arm and column of the experiment that a claim, its control or a figure reads."""
     paper = PAPERS[key]
     for claim in paper.claims:
@@ -31,7 +32,7 @@ def pairs(key, name):
             yield from claim.reading()
             yield from claim.reading(control=True)
     for figure in paper.figures():
-        if figure.experiment.name == name:
+        if figure.experiment.name == name and figure.drawn_at(scale):
             yield from ((arm, column) for arm in figure.arms.values() for column in figure.columns)
 
 
@@ -39,10 +40,11 @@ def pairs(key, name):
 def runs(key, name, scale):
     """Each run, with its columns: a searched setting stands at the first value of its grid."""
     experiment, found = PAPERS[key].experiments()[name], {}
-    for arm, column in pairs(key, name):
+    for arm, column in pairs(key, name, scale):
+        plain = arm
         for trial, searched in trials(experiment, scale, arm):
             found.setdefault(trial, set()).add(searched)
-        plain = {k: v.grid[0] if hasattr(v, "grid") else v for k, v in arm.items()}
+            plain = {**arm, "lr": trial.lr}
         for seed in experiment.scale(scale).seed_list():
             found.setdefault(experiment.run(scale, plain, seed), set()).add(column)
     return found
@@ -61,17 +63,18 @@ def test_it_expands(key, name, scale):
     for run, columns in found.items():
         assert Settings.unpacked(run.packed()) == run == run.filled()
         assert run.lr is not None
-        assert columns - {LOSS} <= set(paper.measures())
+        assert columns - {LOSS, SKIPPED} <= set(paper.measures())
         for column, times in experiment.watching(scale, run, columns).items():
             assert 0 <= times[0] and times[-1] < run.steps + (column != LOSS)
-    for column in set(experiment.watch) - {LOSS}:
+    for column in set(experiment.watch) - {LOSS, SKIPPED}:
         assert column in paper.measures()
 
 
 @every_experiment
 def test_it_says_what_it_is_and_costs(key, name, scale):
     experiment = PAPERS[key].experiments()[name]
-    assert set(experiment.scales) == set(SCALES)
+    without = {"laptop"} if experiment in PAPERS[key].studies else set()
+    assert set(experiment.scales) | without == set(SCALES)
     assert experiment.source and experiment.expects
     assert experiment.deviations[scale]
     assert experiment.cost[scale] > 0
@@ -126,7 +129,10 @@ def test_figures_belong_to_claims(key):
     assert len(set(names)) == len(names)
     for figure in paper.figures():
         assert re.fullmatch("[a-z0-9-]+", figure.name)
-        paper.claim(figure.claim)
+        for claim in (figure.claim, *figure.also):
+            assert claim == "" or paper.claim(claim)
+        assert figure.claim or figure.experiment in paper.studies
+        assert set(figure.scales) <= set(figure.experiment.scales)
         assert figure.title and figure.caption
         assert paper.experiments()[figure.experiment.name] == figure.experiment
         for arm in figure.arms.values():
@@ -145,7 +151,7 @@ def test_a_paper_has_headlines_and_numbered_claims(key):
 
 def test_resolve_leaves_plain_arms_alone():
     for key, name, scale in EXPERIMENTS:
-        for arm, _ in pairs(key, name):
-            if not any(hasattr(value, "grid") for value in arm.values()):
-                experiment = PAPERS[key].experiments()[name]
+        experiment = PAPERS[key].experiments()[name]
+        for arm, _ in pairs(key, name, scale):
+            if not list(trials(experiment, scale, arm)):
                 assert resolve(experiment, scale, arm, lambda run: None) == (dict(arm), [])

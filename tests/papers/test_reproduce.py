@@ -23,9 +23,9 @@ CLAIMS = ("C1", "C5", "C6", "C10", "C11")
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """Every claim of ahn2024 at smoke scale: the folder and the ledger."""
+    """The headline claims at smoke scale: the folder and the ledger."""
     folder = tmp_path_factory.mktemp("results")
-    return folder, wdattn.reproduce("ahn2024", scale="smoke", out=folder)
+    return folder, wdattn.reproduce(scale="smoke", out=folder)
 
 
 @pytest.fixture
@@ -73,8 +73,7 @@ def test_judging_the_records_anew_gives_the_same_ledger(done):
 def test_a_second_call_runs_nothing(done, idle):
     folder, ledger = done
     before = stamps(folder)
-    assert reproduce("ahn2024", scale="smoke", out=folder) == ledger
-    assert reproduce(scale="smoke", out=str(folder)) == ledger  # these are the headline claims
+    assert reproduce(scale="smoke", out=str(folder)) == ledger
     assert stamps(folder) == before
 
 
@@ -82,8 +81,6 @@ def test_a_call_for_one_claim_keeps_the_other_rows(done, idle):
     folder, ledger = done
     (row,) = reproduce("ahn2024", scale="smoke", claim="C6", out=folder)
     assert row == ledger[2]
-    rows = reproduce("ahn2024", scale="smoke", experiment="noise", out=folder)
-    assert [one["claim"] for one in rows] == ["C5"]
     assert Ledger.load(folder / "ahn2024" / "ledger.json") == ledger
 
 
@@ -102,7 +99,7 @@ def test_a_busy_store_is_told(done):
     folder, _ = done
     with Store(folder / "ahn2024").writing():
         with pytest.raises(StoreBusy, match=rf"is being written by process {os.getpid()}"):
-            reproduce("ahn2024", scale="smoke", out=folder)
+            reproduce("ahn2024", scale="smoke", claim="C1", out=folder)
 
 
 def test_a_broken_record_is_reported_and_redone(done):
@@ -125,7 +122,7 @@ def test_a_broken_record_is_reported_and_redone(done):
 
 def test_a_plan_counts_and_writes_nothing(done, tmp_path):
     folder, _ = done
-    base, noise = plan("ahn2024", scale="smoke", controls=True, out=folder)
+    base, noise = plan(scale="smoke", controls=True, out=folder)
     assert (base["experiment"], noise["experiment"]) == ("base", "noise")
     # Both optimizers; with one layer too; and Adam's other stream, on two seeds.
     assert (base["runs"], base["stored"]) == (10, 4)
@@ -135,7 +132,41 @@ def test_a_plan_counts_and_writes_nothing(done, tmp_path):
     empty = tmp_path / "not there"
     costs = plan(scale="paper", out=empty)
     assert [cost["stored"] for cost in costs] == [0, 0] and costs[0]["steps"] == 10_000
+    # Two optimizers, each with ten rates on two seeds and then six judged runs at the best of them.
+    assert costs[0]["searched"] and costs[0]["runs"] == 2 * (10 * 2 + 6)
+    assert not costs[1]["searched"]
     assert not empty.exists()
+
+
+@pytest.mark.slow
+def test_the_whole_paper_runs_with_controls_and_studies(tmp_path):
+    ledger = reproduce("ahn2024", scale="smoke", controls=True, out=tmp_path)
+    assert [row["claim"] for row in ledger] == [f"C{n}" for n in range(1, 26)]
+    for row in ledger:
+        assert row["verdict"] == "inconclusive" and row["control"] == "inconclusive", row["why"]
+        assert all(part["effect"] is not None for part in row["parts"]), row["why"]
+    assert len(ledger[15]["beside"]) == 2
+    page = papers.write_report(tmp_path).read_text("utf-8")
+    drawn = {path.name.split("-smoke")[0] for path in tmp_path.glob("ahn2024/figures/*.png")}
+    figures = papers.lookup("ahn2024").figures()
+    assert drawn - {"ledger.png"} == {
+        f.name for f in figures if f.drawn_at("smoke") and not f.across
+    }
+    assert all(
+        figure.title in page for figure in figures if figure.drawn_at("smoke") and not figure.across
+    )
+
+
+def test_a_study_has_no_claims_and_is_not_made_at_other_scales(tmp_path):
+    ((paper, claims, studies),) = select("ahn2024", "large", None)
+    assert claims == () and studies == ("large",)
+    (cost,) = plan("ahn2024", experiment="large", scale="smoke", out=tmp_path)
+    assert (cost["experiment"], cost["runs"]) == ("large", 4)
+    with pytest.raises(ValueError, match="`scale` must be one of smoke, paper, got 'laptop'"):
+        plan("ahn2024", experiment="large", out=tmp_path)
+    assert select("ahn2024", None, "C1")[0][2] == ()
+    names = {cost["experiment"] for cost in plan("ahn2024", out=tmp_path)}
+    assert names == set(paper.experiments()) - {"large", "large-noise"}
 
 
 # Names
@@ -145,7 +176,7 @@ def test_a_plan_counts_and_writes_nothing(done, tmp_path):
     ("arguments", "message"),
     [
         ({"key": "ahn2023"}, "`key` must be one of ahn2024.*, got 'ahn2023'"),
-        ({"key": "ahn2024", "claim": "C99"}, "`claim` must be one of C1, C5, C6, .*, got 'C99'"),
+        ({"key": "ahn2024", "claim": "C99"}, "`claim` must be one of C1, C2, C3, .*, got 'C99'"),
         ({"key": "ahn2024", "experiment": "bass"}, "`experiment` must be one of base, noise"),
         ({"key": "ahn2024", "experiment": "base", "claim": "C5"}, "'C5' of ahn2024 reads 'noise'"),
         ({"key": "ahn2024", "scale": "big"}, "`scale` must be one of smoke, laptop, paper, got"),
@@ -185,9 +216,9 @@ def test_seed_lists():
 
 
 def test_without_a_key_the_headlines_are_meant():
-    assert [paper.key for paper, _ in select(None, None, None)] == list(KEYS)
-    for paper, claims in select(None, None, None):
-        assert tuple(claim.id for claim in claims) == paper.headline
+    assert [paper.key for paper, *_ in select(None, None, None)] == list(KEYS)
+    for paper, claims, studies in select(None, None, None):
+        assert tuple(claim.id for claim in claims) == paper.headline and studies == ()
 
 
 # Kills

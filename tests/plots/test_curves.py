@@ -115,53 +115,65 @@ def test_bad_input_is_named(change, message):
         plots.curves(**good | change)
 
 
-def test_largest_distance_is_the_one_over_seeds_and_pairs():
-    a = np.array([[1.0, 2.0], [1.0, 4.0]])
-    near, far = a * (1 + 1e-6), a.copy()
-    far[1, 1] = 5.0
-    found = plots.largest_distance({"jax": a, "tensorflow": near, "torch": far})
-    np.testing.assert_allclose(found, [1e-6, 0.2], rtol=1e-5)
+def test_means_of_logarithms(values):
+    (axes,) = plots.curves(STEPS, {"Adam": values}, logs=True, band="sd").axes
+    (mean,) = lines(axes, "mean")
+    logs = np.log(values)
+    np.testing.assert_allclose(mean.get_ydata(), np.exp(logs.mean(0)))
+    half = logs.std(0, ddof=1)
+    edges = np.exp(np.stack([logs.mean(0) - half, logs.mean(0) + half], 1))
+    np.testing.assert_allclose(band(axes), edges)
+    assert "exp of the mean logarithm over 4 seeds" in axes.figure.get_supxlabel()
 
 
-def test_largest_distance_where_a_number_is_not_finite():
-    a = np.array([[np.nan, np.inf, 1.0, 0.0, 1.0]])
-    b = np.array([[np.nan, np.inf, np.nan, 0.0, np.inf]])
-    found = plots.largest_distance({"jax": a, "torch": b})
-    np.testing.assert_array_equal(found, [0, 0, np.inf, 0, np.inf])
+def test_a_number_without_a_logarithm_stops_their_mean(values):
+    values[1, 2] = -1
+    (axes,) = plots.curves(STEPS, {"Adam": values}, logs=True).axes
+    assert np.isfinite(lines(axes, "mean")[0].get_ydata()).tolist() == [1, 1, 0, 1, 1]
 
 
-@pytest.mark.parametrize("backends", [{"jax": np.ones((1, 2))}, {}])
-def test_a_distance_needs_two_backends(backends):
-    with pytest.raises(ValueError, match="`backends`"):
-        plots.largest_distance(backends)
+def test_a_mean_below_zero_leaves_a_gap_on_a_log_axis(values):
+    values[0, 2] = -1e3
+    (axes,) = plots.curves(STEPS, {"Adam": values}).axes
+    assert np.isfinite(lines(axes, "mean")[0].get_ydata()).tolist() == [1, 1, 0, 1, 1]
+    (axes,) = plots.curves(STEPS, {"Adam": values}, log=False).axes
+    assert np.isfinite(lines(axes, "mean")[0].get_ydata()).all()
 
 
-def test_a_distance_needs_the_same_seeds():
-    with pytest.raises(ValueError, match="of one shape"):
-        plots.largest_distance({"jax": np.ones((2, 2)), "torch": np.ones((1, 2))})
+# Panels
 
 
-def test_the_overlay_draws_every_seed_and_prints_first_and_last_distance(values):
-    other = values.copy()
-    other[0, -1] *= 1.25
-    other[1, 0] *= 1 + 1e-6
-    figure = plots.backend_overlay(STEPS, {"SGDM": {"jax": values, "torch": other}})
-    upper, lower = figure.axes
-    drawn = [line for line in upper.lines if len(line.get_xdata())]
-    assert len(drawn) == 2 * len(values)
-    assert upper.get_yscale() == lower.get_yscale() == "log"
-    assert {text.get_text() for text in upper.get_legend().get_texts()} == {"jax", "torch"}
-    assert {"1.0e-06", "0.20"} == {text.get_text() for text in lower.texts}
-    note = "SGDM: largest distance 1.0e-06 at step 0, 0.20 at step 400."
-    assert note in figure.get_supxlabel()
+def test_each_panel_has_its_own_curves_and_all_one_legend(values):
+    panels = {"A": {"SGDM": values, "Adam": values / 9}, "B": {"Adam": values * 2}}
+    figure = plots.curve_panels(STEPS, panels, ylabel="Loss", note="N.")
+    left, right = figure.axes
+    assert [axes.get_title("left") for axes in figure.axes] == ["A", "B"]
+    np.testing.assert_allclose(lines(left, "mean")[1].get_ydata(), values.mean(0) / 9)
+    np.testing.assert_allclose(lines(right, "mean")[0].get_ydata(), values.mean(0) * 2)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["SGDM", "Adam"]
+    assert (left.get_ylabel(), right.get_ylabel()) == ("Loss", "")
+    assert figure.get_supxlabel() == "N. Line: mean over 4 seeds; band: ± sd/4."
+    assert left.get_ylim() != right.get_ylim()
 
 
-def test_equal_curves_are_called_equal_to_the_bit(values):
-    figure = plots.backend_overlay(STEPS, {"SGDM": {"jax": values, "torch": values}})
-    assert "none (equal to the bit) at step 0" in figure.get_supxlabel()
-    assert list(lines(figure.axes[1], "rug")[0].get_xdata()) == list(STEPS)
+def test_panels_may_share_their_axis_and_name_what_they_cannot_draw(values):
+    values[0, 1] = -0.1
+    panels = {"A": {"Adam": np.abs(values)}, "B": {"Adam": values * 100}}
+    figure = plots.curve_panels(STEPS, panels, share=True)
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert "B, Adam: 1 of 20 points are 0 or negative" in " ".join(figure.get_supxlabel().split())
 
 
-def test_an_overlay_without_arms_is_refused():
-    with pytest.raises(ValueError, match="`series`"):
-        plots.backend_overlay(STEPS, {})
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"panels": {}}, "`panels`"),
+        ({"panels": {"A": {}}}, r"panels\['A'\]"),
+        ({"panels": {"A": {"Adam": np.ones((2, 4))}}}, "Adam"),
+        ({"band": "se"}, "`band`"),
+    ],
+)
+def test_bad_panels_are_named(change, message):
+    good = {"steps": STEPS, "panels": {"A": {"Adam": np.ones((2, 5))}}}
+    with pytest.raises(ValueError, match=message):
+        plots.curve_panels(**good | change)

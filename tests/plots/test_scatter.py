@@ -77,3 +77,35 @@ def test_bad_input_is_named(change):
     good = {"x": np.ones((2, 40)), "y": np.ones((2, 40)), "colour": STEPS}
     with pytest.raises(ValueError, match=r"`x"):
         plots.scatter(**good | change)
+
+
+# Panels
+
+
+def test_each_panel_has_its_own_dots_lines_and_slopes(law):
+    x, y = law
+    figure = plots.scatter_panels({"A": (x[:1], y[:1]), "B": (x, 2 * y)}, STEPS, note="N.")
+    left, right, bar = figure.axes
+    assert [axes.get_title("left") for axes in (left, right)] == ["A", "B"]
+    np.testing.assert_allclose(dots(left)[0], np.log([x[0], y[0]]).T)
+    np.testing.assert_allclose(fits(left), [0.5])
+    np.testing.assert_allclose(fits(right), [0.5, 0.7])
+    wanted = "N. A: slope 0.50. B: slope 0.60 on average, 0.50 to 0.70 over 2 seeds."
+    assert figure.get_supxlabel() == wanted and bar.get_ylabel() == "Iteration"
+
+
+def test_a_panel_counts_what_it_cannot_draw(law):
+    x, y = law
+    y[0, 0] = -1
+    figure = plots.scatter_panels({"A": (x, y)}, STEPS, fit=False)
+    wanted = "A: 1 of 80 points have no logarithm and are missing here (1 with y at or below 0)."
+    assert " ".join(figure.get_supxlabel().split()) == wanted
+
+
+@pytest.mark.parametrize(
+    "panels",
+    [{}, {"A": (np.ones((2, 40)), np.ones((1, 40)))}, {"A": (np.ones((2, 3)), np.ones((2, 3)))}],
+)
+def test_bad_panels_are_named(panels):
+    with pytest.raises(ValueError, match="`panels"):
+        plots.scatter_panels(panels, STEPS)

@@ -1,9 +1,11 @@
+import io
 import subprocess
 import sys
 
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 
 from wdattn import plots
 from wdattn.plots.style import BLACK, RED, WIDTH, apart, footer_lines, looks
@@ -63,6 +65,22 @@ def test_a_figure_is_the_same_whatever_the_users_settings():
         assert dict(matplotlib.rcParams) == before
     assert plain == styled
     assert plain[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_png_is_small_and_its_paper_white(rng):
+    figure = plots.curves([0, 1, 2], {"Adam": rng.random((3, 3))})
+    picture = Image.open(io.BytesIO(plots.png(figure, dpi=100)))
+    assert picture.mode == "P" and picture.size == (720, 420)
+    counted = picture.convert("RGB").getcolors(256)
+    assert max(counted)[1] == (255, 255, 255)
+    red = [colour for _, colour in counted if colour[0] > 180 and colour[1] < 90]
+    assert red  # Adam's
+
+
+def test_a_shrunk_picture_keeps_its_shape_and_white():
+    picture = Image.open(io.BytesIO(plots.shrunk(plots.png(curve(), dpi=100), 0.5)))
+    assert picture.size == (360, 210)
+    assert picture.convert("RGB").getpixel((1, 209)) == (255, 255, 255)
 
 
 def test_neither_pyplot_nor_keras_is_loaded():

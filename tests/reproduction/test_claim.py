@@ -166,3 +166,14 @@ def test_a_searched_setting_may_be_controlled(experiment):
 def test_the_four_words():
     assert VERDICTS == ("reproduced", "contradicted", "inconclusive", "not judged")
     assert REPRODUCED == "reproduced"
+
+
+def test_a_control_may_change_arms_of_several_kinds():
+    control = instead({"stream": 1}, of=({"depth": 2}, {"depth": 3}))
+    changed = [control({"depth": depth}).get("stream", 0) for depth in (1, 2, 3)]
+    assert changed == [0, 1, 1]
+
+
+def test_an_arm_beside_is_checked_like_any_other(experiment):
+    with pytest.raises(ValueError, match="has no setting colour"):
+        claim(experiment, beside={"x": single(height, {"colour": 1})})

@@ -100,9 +100,9 @@ def test_a_changed_line_changes_it(package, before):
     [
         "plots/curves.py",
         "plots/style.py",
-        "papers/ahn2024/claims.py",
-        "papers/ahn2024/figures.py",
-        "papers/ahn2024/experiments.py",
+        "papers/ahn2024/claims/__init__.py",
+        "papers/ahn2024/figures/__init__.py",
+        "papers/ahn2024/experiments/__init__.py",
         "papers/report.py",
         "reproduction/judge.py",
         "reproduction/report.py",

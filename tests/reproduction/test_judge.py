@@ -2,11 +2,22 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from wdattn.reproduction import AllOf, Best, Claim, Inside, difference, instead, reads, single
+from wdattn.reproduction import (
+    AllOf,
+    Best,
+    Claim,
+    Inside,
+    difference,
+    end,
+    instead,
+    reads,
+    single,
+)
 from wdattn.reproduction.judge import judge_runs
 
 PLAIN, FANCY = {"kind": "plain"}, {"kind": "fancy"}
@@ -253,7 +264,7 @@ def test_a_searched_setting_is_told(experiment, finder):
     effect = difference(height, of=PLAIN | {"lr": best}, to=FANCY)
     found = judged(experiment, finder, values, test=Inside(effect, low=0.5))
     assert found.verdict == "reproduced"
-    assert found.choices == ("lr = 0.1 of (0.1, 0.2, 0.4), at the end of the grid",)
+    assert found.choices == ("kind plain: lr = 0.1 of (0.1, 0.2, 0.4), at the end of the grid",)
 
 
 def test_a_grid_without_a_finite_score_is_inconclusive(experiment, finder):
@@ -266,3 +277,51 @@ def test_a_grid_without_a_finite_score_is_inconclusive(experiment, finder):
     found = judged(experiment, finder, values, test=Inside(effect, low=0.5))
     assert found.verdict == "inconclusive"
     assert found.why == "no lr of (0.1, 0.2) gave a finite score in 'base'"
+
+
+def test_what_stands_beside_is_told_and_not_judged(experiment, finder):
+    beside = {"fancy alone": single(height, FANCY), "too few": single(learnt, FANCY)}
+    found = judged(experiment, finder, around(3), test=Inside(EFFECT, low=1.9), beside=beside)
+    assert found.verdict == "reproduced" and len(found.parts) == 1
+    assert found.beside[0] == "fancy alone: 0 [0, 0] = ×1 [1, 1]"
+    control = judged(experiment, finder, around(3), beside=beside, control=True)
+    assert control.beside == ()
+
+
+def test_a_column_beside_must_have_been_measured(experiment, finder):
+    claim = Claim(
+        "C1",
+        experiment,
+        "A sentence.",
+        Inside(EFFECT, low=0.5),
+        control=CONTROL,
+        beside={"width": single(learnt, FANCY)},
+    )
+    assert (FANCY, "width") in claim.reading()
+    assert (FANCY, "width") not in claim.reading(control=True)
+    found = judge_runs(claim, finder(experiment, around(3)), "laptop", SEEDS)
+    assert found.verdict == "not judged"
+
+
+def test_skipped_steps_are_told(experiment, finder):
+    counted = reads("height", "skipped")(lambda run: run["height"].mean())
+    watched = replace(experiment, watch={**experiment.watch, "skipped": end})
+    claim = Claim(
+        "C1",
+        watched,
+        "A sentence.",
+        Inside(difference(counted, of=PLAIN, to=FANCY), low=0.5),
+        control=CONTROL,
+    )
+
+    def values(skips):
+        def cell(run, column):
+            if column == "skipped":
+                return skips if run.seed == 3 and run.kind == "plain" else 0
+            return around(3)(run, column)
+
+        return finder(watched, cell, ("height", "skipped"))
+
+    assert judge_runs(claim, values(0), "laptop", SEEDS).beside == ()
+    (told,) = judge_runs(claim, values(2), "laptop", SEEDS).beside
+    assert told == "steps skipped as their gradient is not finite: up to 10 %"

@@ -13,7 +13,7 @@ PLAIN, FANCY = {"kind": "plain"}, {"kind": "fancy"}
 FIELDS = {
     "claim", "paper", "title", "source", "backend", "scale", "seeds", "verdict", "parts",
     "set_aside", "control", "control_parts", "why", "expects", "threshold_source", "deviations",
-    "choices", "versions",
+    "choices", "beside", "remark", "versions",
 }  # fmt: skip
 
 

@@ -14,34 +14,6 @@ PAPERS = [{"key": "toy2024", "title": "A toy & its <box>", "citation": "Someone 
 VOID = {"meta", "img", "br"}
 
 
-def part(**changes):
-    own = {"label": "", "effect": log(4), "interval": [log(3), log(5)], "low": log(2),
-           "high": None, "verdict": "reproduced", "unit": "log ratio",
-           "values": [log(3.5), log(4.5)]}  # fmt: skip
-    return {**own, **changes}
-
-
-def row(**changes):
-    own = {"claim": "C1", "paper": "toy2024", "title": "One thing grows with another.",
-           "source": "Figure 7", "backend": "jax", "scale": "laptop", "seeds": [0, 1, 2],
-           "verdict": "reproduced", "parts": [part()], "set_aside": 0, "control": "contradicted",
-           "control_parts": [part(effect=0.01, interval=[-0.1, 0.1], verdict="contradicted")],
-           "why": "The factor is 4 over 3 seeds.", "expects": "About 5 times.",
-           "threshold_source": "half of the paper's", "deviations": "A smaller batch.",
-           "choices": ["lr 0.02 of 5"], "versions": {"keras": "3.15.1"}}  # fmt: skip
-    return {**own, **changes}
-
-
-NULLS = row(
-    verdict="inconclusive",
-    parts=[part(effect=None, interval=None, low=None, high=-1.0, verdict="inconclusive")],
-    control=None,
-    control_parts=None,
-)
-BARE = {key: value for key, value in row(parts=[], verdict="not judged").items()
-        if key in report.FIELDS}  # fmt: skip
-
-
 class Page(HTMLParser):
     """Checks nesting, and collects text, attributes and ids."""
 
@@ -71,8 +43,9 @@ class Page(HTMLParser):
 
 
 def picture(**changes):
-    own = {"key": "toy2024", "claim": "C1", "title": "Gap figure", "caption": "Look here.",
-           "png": b"\x89PNG made up", "backend": "jax"}  # fmt: skip
+    own = {"key": "toy2024", "claim": "C1", "also": (), "title": "Gap figure",
+           "caption": "Look here.", "png": b"\x89PNG made up", "width": 720,
+           "backend": "jax"}  # fmt: skip
     return {**own, **changes}
 
 
@@ -80,19 +53,20 @@ def page(rows, figures=()):
     return Page(report.html(PAPERS, rows, figures))
 
 
-def test_the_page_is_well_formed_and_complete():
-    found = page([row(), row(backend="torch"), NULLS | {"claim": "C2"}], [picture()])
+def test_the_page_is_well_formed_and_complete(row, nulls):
+    found = page([row(), row(backend="torch"), nulls | {"claim": "C2"}], [picture()])
     for words in ("One thing grows with another.", "Figure 7", "About 5 times.", "×4.00",
                   "[3.00, 5.00]", "The whole interval lies inside what counts (above ×2).",
                   "half of the paper's", "A smaller batch.", "lr 0.02 of 5", "keras 3.15.1",
                   "The factor is 4 over 3 seeds.", "laptop, jax, seeds 0–2", "Look here.",
                   "it is not reproduced, as it should be: contradicted (×1.01", "Someone (2024)",
+                  "Only early in training.", "widths: 1.2 [1.1, 1.3]",
                   "×3.50, ×4.50", "no mean over seeds"):  # fmt: skip
         assert words in found.text
 
 
 @pytest.mark.parametrize("verdict", SIGNS)
-def test_the_page_tells_a_verdict_by_sign_and_word_and_counts_it(verdict):
+def test_the_page_tells_a_verdict_by_sign_and_word_and_counts_it(verdict, row):
     text = report.html(PAPERS, [row(verdict=verdict), row(claim="C2", verdict=verdict)], [])
     kind = verdict.replace(" ", "-")
     sign = f'<span class="verdict {kind}">{SIGNS[verdict]} <span class="word">{verdict}</span>'
@@ -100,7 +74,7 @@ def test_the_page_tells_a_verdict_by_sign_and_word_and_counts_it(verdict):
     assert f'<section class="run {kind}">' in text
 
 
-def test_the_page_asks_for_nothing_and_runs_nothing():
+def test_the_page_asks_for_nothing_and_runs_nothing(row):
     text = report.html(PAPERS, [row()], [picture()])
     found = Page(text)
     assert not {"script", "link", "iframe", "object"} & set(found.tags)
@@ -112,7 +86,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing():
     assert "default-src 'none'" in text
 
 
-def test_everything_is_escaped():
+def test_everything_is_escaped(part, row):
     keys = ("title", "source", "backend", "scale", "why", "expects", "threshold_source",
             "deviations", "claim")  # fmt: skip
     rows = [row(**dict.fromkeys(keys, NASTY), choices=[NASTY], versions={NASTY: NASTY})]
@@ -123,43 +97,77 @@ def test_everything_is_escaped():
     assert NASTY in Page(text).text
 
 
-def test_links_lead_to_the_claims():
+def test_links_lead_to_the_claims(row):
     found = page([row(), row(claim="C2")])
     ids = [value for name, value in found.attributes if name == "id"]
     links = [value for name, value in found.attributes if name == "href"]
     assert ids == ["toy2024-C1", "toy2024-C2"] and links == [f"#{one}" for one in ids]
 
 
-def test_figures_are_inside_with_a_description_and_other_backends_folded_away():
+def test_figures_are_inside_with_a_description_and_other_backends_folded_away(row):
     pictures = [picture(), picture(backend="torch"), picture(title="Other", claim=None)]
     text = report.html(PAPERS, [row()], pictures)
     found = Page(text)
     sources = [value for name, value in found.attributes if name == "src"]
     assert base64.b64decode(sources[0].split(",")[1]) == b"\x89PNG made up"
     described = [value for name, value in found.attributes if name == "alt"]
-    assert described == ["Other (jax). Look here.", "Gap figure (jax). Look here.",
-                         "Gap figure (torch). Look here."]  # fmt: skip
+    assert described == ["Gap figure (jax). Look here.", "Gap figure (torch). Look here.",
+                         "Other (jax). Look here."]  # fmt: skip
+    assert "The paper as a whole" in found.text
     folded = text.index("The same figure: torch")
     assert text.index("Gap figure (jax)") < folded < text.index("Gap figure (torch)")
 
 
-def test_a_control_that_is_reproduced_is_an_alarm_at_the_top_and_at_the_claim():
+def test_a_claim_leads_to_the_figures_that_show_it_too(row):
+    text = report.html(PAPERS, [row(), row(claim="C2")], [picture(also=("C2",))])
+    assert '<figure id="toy2024-figure-1">' in text
+    link = 'Also shown in: <a href="#toy2024-figure-1">Gap figure</a>.'
+    assert text.count(link) == 1 and text.index('id="toy2024-C2"') < text.index(link)
+
+
+def test_a_claim_whose_runs_differ_says_which_and_how(row, part):
+    near = part(effect=log(2), interval=[log(1.5), log(2.7)], verdict="inconclusive")
+    rows = [row(), row(backend="torch", verdict="inconclusive", parts=[near]), row(claim="C2")]
+    text = page(rows).text
+    said = "reproduced on jax (×4.00 [3.00, 5.00]), inconclusive on torch (×2.00 [1.50, 2.70])."
+    assert text.count(said) == 2  # below the table and at the claim
+    assert "The runs differ" not in page([row(), row(backend="torch")]).text
+
+
+def test_the_reason_is_told_where_the_interval_does_not_explain_the_verdict(row, bare):
+    def told(one):
+        text = page([one]).text
+        return one["why"] in text.replace("Each seed", "|").split("|")[0]
+
+    assert told(row(verdict="inconclusive"))  # two seeds only: the whole interval lies inside
+    assert told(bare) and not told(row())
+
+
+def test_choices_that_runs_share_are_said_once_and_others_with_their_run(row):
+    rows = [row(choices=["a = 1", "b = 2"]), row(backend="torch", choices=["a = 1", "b = 3"])]
+    text = report.html(PAPERS, rows, [])
+    assert "<summary>Chosen by search (3)</summary>" in text
+    for said in ("<li>a = 1</li>", "<li>b = 2 (jax)</li>", "<li>b = 3 (torch)</li>"):
+        assert text.count(said) == 1
+
+
+def test_a_control_that_is_reproduced_is_an_alarm_at_the_top_and_at_the_claim(row):
     found = page([row(control="reproduced")])
     assert "! control" in found.text and "The verdict above means nothing." in found.text
 
 
-def test_rows_with_only_the_required_fields_are_enough():
-    assert "not judged" in page([BARE]).text
+def test_rows_with_only_the_required_fields_are_enough(bare):
+    assert "not judged" in page([bare]).text
 
 
-def test_papers_stand_in_the_order_given():
+def test_papers_stand_in_the_order_given(row):
     papers = [{"key": key, "title": key, "citation": ""} for key in ("second", "first")]
     text = report.html(papers, [row(paper="first"), row(paper="second")], [])
     assert text.index('id="second-C1"') < text.index('id="first-C1"')
 
 
 @pytest.mark.parametrize("name", ["rows", "figures"])
-def test_a_row_or_figure_of_an_unknown_paper_is_refused(name):
+def test_a_row_or_figure_of_an_unknown_paper_is_refused(name, row):
     given = {"rows": [row()], "figures": [picture()]}
     given[name] = [one | {"paper": "other", "key": "other"} for one in given[name]]
     with pytest.raises(ValueError, match=rf"`{name}` has papers \['other'\]"):
@@ -169,7 +177,7 @@ def test_a_row_or_figure_of_an_unknown_paper_is_refused(name):
 # The small drawing
 
 
-def test_the_drawing_holds_everything_inside_its_frame():
+def test_the_drawing_holds_everything_inside_its_frame(part):
     wide = part(effect=-3.0, interval=[-4.0, 9.0], low=-1.0, high=inf)
     text = strip(wide, part(effect=20.0, interval=[10.0, 30.0]))
     numbers = [float(x) for x in re.findall(r'(?:x|x1|x2|cx)="([-\d.]+)"', text)]
@@ -177,10 +185,20 @@ def test_the_drawing_holds_everything_inside_its_frame():
     assert 'class="control"' in text and 'aria-label="×0.0498 ' in text
 
 
+def test_drawings_of_one_claim_have_one_scale(row, part):
+    far = part(effect=log(40), interval=[log(30), log(50)])
+    edges = [re.search(r'class="region" x="([\d.]+)"', text)[1]
+             for text in (strip(part(), None, [far]), strip(far, None, [part()]))]  # fmt: skip
+    assert edges[0] == edges[1] != re.search(r'class="region" x="([\d.]+)"', strip(part()))[1]
+    rows = [row(), row(backend="torch", parts=[far])]
+    drawn = re.findall(r'class="region" x="([\d.]+)"', report.html(PAPERS, rows, []))
+    assert len(drawn) == 2 and len(set(drawn)) == 1
+
+
 @pytest.mark.parametrize("effect", [None, nan])
-def test_nothing_is_drawn_without_an_effect(effect):
+def test_nothing_is_drawn_without_an_effect(effect, part):
     assert strip(part(effect=effect, interval=None)) == ""
 
 
-def test_a_drawing_of_equal_numbers_is_no_error():
+def test_a_drawing_of_equal_numbers_is_no_error(part):
     assert "<svg" in strip(part(effect=0.0, interval=[0.0, 0.0], low=None, high=None))

@@ -1,11 +1,12 @@
 """A setting that is chosen on seeds which are not judged."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from wdattn.reproduction import Best, Record, reads
+from wdattn.reproduction import Best, Record, Scale, reads
 from wdattn.reproduction.references import NoneFinite, Unresolved, resolve, trials
 
 GRID, SEEDS = (0.1, 0.2, 0.4), (50, 51)
@@ -29,7 +30,7 @@ def test_the_smallest_mean_wins(experiment, finder):
     table = {0.1: (1, 9), 0.2: (4, 4), 0.4: (3, 7)}
     resolved, notes = resolve(experiment, "laptop", ARM, scores(experiment, finder, table))
     assert resolved == {"kind": "fancy", "lr": 0.2}
-    assert notes == ["lr = 0.2 of (0.1, 0.2, 0.4)"]
+    assert notes == ["kind fancy: lr = 0.2 of (0.1, 0.2, 0.4)"]
     assert ARM["lr"] is BEST
 
 
@@ -37,7 +38,7 @@ def test_the_smallest_mean_wins(experiment, finder):
 def test_a_winner_at_the_end_of_the_grid_is_told(experiment, finder, best):
     table = {rate: (0, 0) if rate == best else (1, 1) for rate in GRID}
     _, notes = resolve(experiment, "laptop", ARM, scores(experiment, finder, table))
-    assert notes == [f"lr = {best} of (0.1, 0.2, 0.4), at the end of the grid"]
+    assert notes == [f"kind fancy: lr = {best} of (0.1, 0.2, 0.4), at the end of the grid"]
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
@@ -76,6 +77,25 @@ def test_trials_are_on_its_own_seeds_and_of_the_arm(experiment):
 
 def test_an_arm_without_a_reference_is_left_alone(experiment):
     assert resolve(experiment, "laptop", {"lr": 0.1}, lambda run: None) == ({"lr": 0.1}, [])
+
+
+def test_a_scale_may_search_where_the_arm_says_nothing_else(experiment, finder):
+    searched = replace(experiment, scales={"laptop": Scale(5, {"lr": BEST})})
+    table = {0.1: (1, 9), 0.2: (4, 4), 0.4: (3, 7)}
+    find = scores(experiment, finder, table)
+    assert resolve(searched, "laptop", {"kind": "fancy"}, find)[0] == {"kind": "fancy", "lr": 0.2}
+    assert resolve(searched, "laptop", {"lr": 0.7}, find) == ({"lr": 0.7}, [])
+    assert {run.lr for run, _ in trials(searched, "laptop", {})} == set(GRID)
+    assert list(trials(searched, "laptop", {"lr": 0.7})) == []
+
+
+def test_a_grid_may_depend_on_the_run(experiment, finder):
+    best = Best(lambda run: GRID if run.kind == "fancy" else (1.0, 2.0), by=height, seeds=SEEDS)
+    runs = [run for run, _ in trials(experiment, "laptop", {"kind": "plain", "lr": best})]
+    assert {run.lr for run in runs} == {1.0, 2.0}
+    table = {1.0: (1, 1), 2.0: (0, 0)}
+    arm, _ = resolve(experiment, "laptop", {"lr": best}, scores(experiment, finder, table))
+    assert arm == {"lr": 2.0}
 
 
 def test_two_searched_settings_raise(experiment):

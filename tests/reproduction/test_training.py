@@ -176,3 +176,22 @@ def test_no_loss_after_the_last_step(toy, system, measures):
 def test_no_step_follows_the_last_iterate(toy, system, measures):
     with pytest.raises(ValueError, match="iterate 3 is the last of .*: no step follows"):
         train(members(toy, {"stride": (3,)}, {}, steps=3), system(toy()), measures)
+
+
+def test_skipped_steps_are_a_column(toy, system, measures):
+    run = toy(steps=4, lr=0.05)
+    built = system(run)
+
+    def batch(settings, step):
+        x, y = built.batch(settings, step)
+        return x, np.where(step == 1, np.inf, y).astype("float32")
+
+    asked = [Member(run, {"skipped": (0, 2, 4), "loss": (0, 1)})]
+    guarded = dataclasses.replace(built, batch=batch, skip_nonfinite=True)
+    ((columns, weights),) = train(asked, guarded, measures)
+    np.testing.assert_array_equal(columns["skipped"][1], [0, 1, 1])
+    assert not np.isfinite(columns["loss"][1][1])
+    assert all(np.isfinite(weight).all() for weight in weights)
+    ((columns, weights),) = train(asked, dataclasses.replace(built, batch=batch), measures)
+    np.testing.assert_array_equal(columns["skipped"][1], [0, 0, 0])
+    assert not any(np.isfinite(weight).all() for weight in weights)

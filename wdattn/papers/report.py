@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from wdattn import plots
 from wdattn.papers.lookup import KEYS, lookup
@@ -10,6 +11,9 @@ from wdattn.reproduction.ledger import Ledger, Row, row
 from wdattn.reproduction.paper import Figure, Paper
 from wdattn.reproduction.records import Records, load
 from wdattn.reproduction.references import NoneFinite, Unresolved, look_up, resolve
+
+AGAIN = 0.5
+"""Size in the page of a figure that it shows on another backend already."""
 
 
 def judged(folder) -> Ledger:
@@ -29,6 +33,9 @@ def judged(folder) -> Ledger:
 def write_report(folder) -> Path:
     """Draws the figures of a folder of results and writes its `report.html`.
 
+    The page shows each figure once at full size and those of further backends smaller; the files
+    are all of full size.
+
     Args:
         folder: what `--out` named.
 
@@ -43,9 +50,14 @@ def write_report(folder) -> Path:
         rows = Ledger(_rows(folder, paper, records)).rows
         place = folder / paper.key / "figures"
         place.mkdir(parents=True, exist_ok=True)
-        for name, picture in _pictures(paper, records, rows):
-            (place / f"{name}.png").write_bytes(picture["png"])
-            pictures.append(picture)
+        shown = set()
+        for name, figure, picture in _pictures(paper, records, rows):
+            whole = plots.png(figure)
+            (place / f"{name}.png").write_bytes(whole)
+            again = picture["title"] in shown
+            shown.add(picture["title"])
+            png = plots.shrunk(whole, AGAIN) if again else whole
+            pictures.append(picture | {"png": png, "width": round(100 * figure.get_figwidth())})
         described.append({"key": paper.key, "title": paper.title, "citation": paper.citation})
         ledger += rows
     page = folder / "report.html"
@@ -75,31 +87,39 @@ def _rows(folder, paper, records) -> Iterator[Row]:
         )
 
 
-def _pictures(paper, records, rows) -> Iterator[tuple[str, Row]]:
+def _pictures(paper, records, rows) -> Iterator[tuple[str, Any, Row]]:
+    """Name of the file, matplotlib Figure, and what the page says of it."""
     yield (
         "ledger",
+        plots.ledger(rows),
         {
             "key": paper.key,
             "claim": None,
             "title": "The ledger",
             "caption": "Effect and 95 % interval over seeds of each claim; what is shaded counts.",
-            "png": plots.png(plots.ledger(rows)),
             "backend": ", ".join(dict.fromkeys(one["backend"] for one in rows)),
         },
     )
     for figure in paper.figures():
-        own = [one for one in rows if one["claim"] == figure.claim]
-        for scale, seeds in dict.fromkeys((one["scale"], tuple(one["seeds"])) for one in own):
+        shown = [one for one in rows if figure.claim in ("", one["claim"])]
+        runs = [(one, *_drawn_on(figure, one)) for one in shown if figure.drawn_at(one["scale"])]
+        for scale, seeds in dict.fromkeys((scale, seeds) for _, scale, seeds in runs):
             found = {
                 one["backend"]: _found(figure, records.on(one["backend"]), scale, seeds)
-                for one in own
-                if (one["scale"], tuple(one["seeds"])) == (scale, seeds)
+                for one, *run in runs
+                if tuple(run) == (scale, seeds)
             }
             found = {name: shown for name, shown in found.items() if shown}
             yield from _drawn(paper, figure, found, scale, seeds)
 
 
-def _drawn(paper, figure: Figure, found, scale, seeds) -> Iterator[tuple[str, Row]]:
+def _drawn_on(figure: Figure, one: Row) -> tuple[str, tuple[int, ...]]:
+    """Scale and seeds of the figure beside that row; a study has seeds of its own."""
+    own = tuple(one["seeds"]) if figure.claim else figure.experiment.scale(one["scale"]).seed_list()
+    return one["scale"], own
+
+
+def _drawn(paper, figure: Figure, found, scale, seeds) -> Iterator[tuple[str, Any, Row]]:
     name = f"{figure.name}-{scale}-seeds{min(seeds)}to{max(seeds)}"
     if figure.across:
         sets = {"backends": found} if len(found) > 1 else {}
@@ -110,30 +130,33 @@ def _drawn(paper, figure: Figure, found, scale, seeds) -> Iterator[tuple[str, Ro
         note = plots.caption(scale, on, seeds)
         yield (
             f"{name}-{backend}",
+            figure.draw(shown, note),
             {
                 "key": paper.key,
-                "claim": figure.claim,
+                "claim": figure.claim or None,
+                "also": figure.also,
                 "title": figure.title,
                 "caption": figure.caption,
-                "png": plots.png(figure.draw(shown, note)),
                 "backend": on,
             },
         )
 
 
 def _found(figure: Figure, records: Records, scale, seeds):
-    """Label to the records of that arm by seed; None if one is missing."""
-    found = {}
+    """Label to the records of that arm by seed, of the panels for which all are there."""
+    found, lacking = {}, set()
     for label, arm in figure.arms.items():
-        try:
-            resolved, _ = resolve(figure.experiment, scale, arm, records.find)
-        except (NoneFinite, Unresolved):
-            return None
-        runs = [figure.experiment.run(scale, resolved, seed) for seed in seeds]
-        shown = [
-            look_up(records.find, figure.experiment, scale, run, figure.columns) for run in runs
-        ]
-        if any(one is None for one in shown):
-            return None
-        found[label] = shown
-    return found
+        found[label] = _records(figure, records, scale, arm, seeds)
+        if None in found[label]:
+            lacking.add(figure.panel(label))
+    return {label: runs for label, runs in found.items() if figure.panel(label) not in lacking}
+
+
+def _records(figure: Figure, records: Records, scale, arm, seeds):
+    """The arm's record of each seed, None where it is missing."""
+    try:
+        resolved, _ = resolve(figure.experiment, scale, arm, records.find)
+    except (NoneFinite, Unresolved):
+        return [None]
+    runs = [figure.experiment.run(scale, resolved, seed) for seed in seeds]
+    return [look_up(records.find, figure.experiment, scale, run, figure.columns) for run in runs]

@@ -10,6 +10,7 @@ from pathlib import Path
 from wdattn.papers.lookup import KEYS, lookup
 from wdattn.reproduction.claim import Claim
 from wdattn.reproduction.executor import Executor, Request
+from wdattn.reproduction.experiment import Arm
 from wdattn.reproduction.ledger import Ledger, row
 from wdattn.reproduction.paper import Figure, Paper
 from wdattn.reproduction.progress import Silent
@@ -55,8 +56,8 @@ def reproduce(
     """
     check(key, scale=scale, experiment=experiment, claim=claim, seeds=seeds)
     folder, rows = _writable(out), []
-    for paper, claims in select(key, experiment, claim):
-        job = _job(paper, claims, scale, seeds, folder, progress)
+    for paper, claims, studies in select(key, experiment, claim):
+        job = _job(paper, claims, studies, scale, seeds, folder, progress)
         path = job.store.folder / "ledger.json"
         with job.store.writing():
             kept = Ledger.load(path)  # before the runs: a broken file is told at once
@@ -91,13 +92,14 @@ def plan(
         A dict for each experiment: `paper`, `experiment`, `runs` and how many of them are
         `stored`, `steps` of the longest run, `parameters` of the largest model, `seconds` (an
         estimate from a run on two laptop cores with JAX) and `megabytes` (parameters, gradients,
-        optimizer state and batches of the largest stack). Where settings are searched, the runs
-        that depend on the choice are not counted, and `searched` is true.
+        optimizer state and batches of the largest stack). Where settings are searched and not
+        chosen yet, `searched` is true and a run may be counted once for the search and once for
+        its outcome.
     """
     check(key, scale=scale, experiment=experiment, claim=claim, seeds=seeds)
     costs = []
-    for paper, claims in select(key, experiment, claim):
-        job = _job(paper, claims, scale, seeds, Path(out), None)
+    for paper, claims, studies in select(key, experiment, claim):
+        job = _job(paper, claims, studies, scale, seeds, Path(out), None)
         costs += job.costs(job.requests(controls))
     return costs
 
@@ -113,21 +115,24 @@ def check(key=None, *, scale="laptop", experiment=None, claim=None, seeds=None) 
         seeds: as for `reproduce`.
     """
     seed_list(seeds)
-    for _, claims in select(key, experiment, claim):
+    for paper, claims, _ in select(key, experiment, claim):
+        if experiment is not None:
+            paper.experiments()[experiment].scale(scale)
         for chosen in claims:
             chosen.experiment.scale(scale)
 
 
-def select(key, experiment, claim) -> list[tuple[Paper, tuple[Claim, ...]]]:
-    """Papers and the claims of each that the names mean."""
+def select(key, experiment, claim) -> list[tuple[Paper, tuple[Claim, ...], tuple[str, ...]]]:
+    """Papers, the claims of each that the names mean, and the studies whose figures they mean."""
     if key is not None:
         paper = lookup(key)
-        return [(paper, paper.choose(claim, experiment))]
+        studies = tuple(study.name for study in paper.studies if experiment in (None, study.name))
+        return [(paper, paper.choose(claim, experiment), () if claim else studies)]
     for name, value in (("experiment", experiment), ("claim", claim)):
         if value is not None:
             raise ValueError(f"`{name}` {value!r} needs a `key`, one of {', '.join(KEYS)}")
     papers = [lookup(known) for known in KEYS]
-    return [(paper, tuple(map(paper.claim, paper.headline))) for paper in papers]
+    return [(paper, tuple(map(paper.claim, paper.headline)), ()) for paper in papers]
 
 
 def seed_list(seeds) -> tuple[int, ...] | None:
@@ -143,10 +148,16 @@ def seed_list(seeds) -> tuple[int, ...] | None:
     return chosen
 
 
-def drawn(paper: Paper, claims: Sequence[Claim]) -> list[Figure]:
-    """The paper's figures that belong to those claims."""
+def drawn(
+    paper: Paper, claims: Sequence[Claim], studies: Sequence[str], scale: str
+) -> list[Figure]:
+    """The paper's figures at that scale that belong to those claims or show those studies."""
     ids = {claim.id for claim in claims}
-    return [figure for figure in paper.figures() if figure.claim in ids]
+    return [
+        figure
+        for figure in paper.figures()
+        if figure.drawn_at(scale) and (figure.claim in ids or figure.experiment.name in studies)
+    ]
 
 
 @dataclass(frozen=True)
@@ -155,6 +166,7 @@ class _Job:
 
     paper: Paper
     claims: tuple[Claim, ...]
+    studies: tuple[str, ...]
     scale: str
     seeds: tuple[int, ...] | None
     store: Store
@@ -173,14 +185,27 @@ class _Job:
                     Request(claim.experiment, arm, seeds, column)
                     for arm, column in claim.reading(removed)
                 ]
-        for figure in drawn(self.paper, self.claims):
+        for figure in drawn(self.paper, self.claims, self.studies, self.scale):
             seeds = self.judged(figure.experiment)
             wanted += [
                 Request(figure.experiment, arm, seeds, column)
                 for arm in figure.arms.values()
                 for column in figure.columns
+                if self.is_meant(figure, arm)
             ]
         return wanted
+
+    def is_meant(self, figure: Figure, arm: Arm) -> bool:
+        """Whether one of these claims reads the figure's arm, or no claim of the paper does."""
+        experiment = figure.experiment
+        run = experiment.run(self.scale, arm, 0)
+
+        def is_read(claims):
+            own = [claim for claim in claims if claim.experiment == experiment]
+            arms = [read for claim in own for read in claim.arms()]
+            return any(experiment.run(self.scale, read, 0) == run for read in arms)
+
+        return is_read(self.claims) or not is_read(self.paper.claims)
 
     def rows(self) -> list[dict]:
         return [
@@ -198,19 +223,22 @@ class _Job:
 
     def costs(self, requests) -> list[dict]:
         plan: dict[str, dict] = {}
-        searched = set()
+        pending: dict[str, set] = {}
         for request in requests:
+            experiment = request.experiment
             try:
                 found = self.executor.expand([request])
             except Unresolved:
                 found = self.executor.searched([request])
-                searched.update(found)
+                pending.setdefault(experiment.name, set()).update(
+                    experiment.run(self.scale, request.arm, seed) for seed in request.seeds
+                )
             for name, wanted in found.items():
                 for settings, columns in wanted.items():
                     plan.setdefault(name, {}).setdefault(settings, set()).update(columns)
-        return [self._cost(name, wanted, name in searched) for name, wanted in plan.items()]
+        return [self._cost(name, plan[name], len(pending.get(name, ()))) for name in plan]
 
-    def _cost(self, name, wanted, searched):
+    def _cost(self, name, wanted, pending):
         experiment = self.paper.experiments()[name]
         lacking = self.executor.lacking(experiment, wanted)
         stacks: dict[tuple, list] = {}
@@ -220,13 +248,13 @@ class _Job:
         return {
             "paper": self.paper.key,
             "experiment": name,
-            "runs": len(wanted),
+            "runs": len(wanted) + pending,
             "stored": len(wanted) - len(lacking),
             "steps": max(settings.steps for settings in wanted),
             "parameters": max(parameters for parameters, _ in sizes),
-            "seconds": len(lacking) * experiment.cost.get(self.scale, float("nan")),
+            "seconds": (len(lacking) + pending) * experiment.cost.get(self.scale, float("nan")),
             "megabytes": max(size for _, size in sizes) / 2**20,
-            "searched": searched,
+            "searched": pending > 0,
         }
 
 
@@ -239,11 +267,11 @@ def _size(paper, members) -> tuple[int, float]:
     return parameters, len(members) * (4 * copies * parameters + 2 * batch)
 
 
-def _job(paper, claims, scale, seeds, folder, progress) -> _Job:
+def _job(paper, claims, studies, scale, seeds, folder, progress) -> _Job:
     progress = progress or Silent()
     store = Store(folder / paper.key, progress.note)
     executor = Executor(paper, scale, store, progress)
-    return _Job(paper, claims, scale, seed_list(seeds), store, executor)
+    return _Job(paper, claims, studies, scale, seed_list(seeds), store, executor)
 
 
 def _writable(out) -> Path:

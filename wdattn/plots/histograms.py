@@ -3,7 +3,7 @@
 import numpy as np
 
 from wdattn.plots import words
-from wdattn.plots.style import GREY, WIDTH, canvas, footer, styled
+from wdattn.plots.style import GREY, PANELS_WIDTH, WIDTH, canvas, footer, styled
 
 # Dark on light: the outline must be seen on the bars without colour too.
 DATA, MATCHED = "#a9cbe4", "#9c3d00"
@@ -52,17 +52,17 @@ def histogram(
         raise ValueError(f"`zoom` must be in (0, 1] or None, got {zoom}")
     one = len(series) == 1
     rows, columns = (1, 2) if one else (2, len(series))
-    size = (WIDTH, 3.6) if one else (max(WIDTH, 3.2 * columns), 5.6)
+    size = (WIDTH, 3.6) if one else (max(PANELS_WIDTH, 3.2 * columns), 5.4)
     figure, grid = canvas(*size, title=title, rows=rows, columns=columns)
     pairs = grid if one else grid.T
     notes = [note]
     for (label, draws), (bulk, tail) in zip(series.items(), pairs, strict=True):
-        drawn, said = _finite(draws, label)
-        gaussian, gaussian_said = _finite((matched or {}).get(label, ()), f"{label}, matched")
+        drawn, said = finite_draws(draws, label)
+        gaussian, gaussian_said = finite_draws((matched or {}).get(label, ()), f"{label}, matched")
         if not drawn.size:
             raise ValueError(f"`series[{label!r}]` must hold a finite draw, got none")
         notes += [f"{label}: {drawn.size} draws.", said, gaussian_said]
-        _bulk(bulk, drawn, gaussian, bins, density, zoom)
+        draw_bulk(bulk, drawn, gaussian, bins, density, zoom)
         _tail(tail, drawn, gaussian, bins)
         bulk.set_title(label, fontweight="bold")
         bulk.set(ylabel="Density" if density else "Draws")
@@ -76,7 +76,8 @@ def histogram(
     return figure
 
 
-def _finite(draws, label):
+def finite_draws(draws, label):
+    """The finite ones as a flat array, and how many were lost in words."""
     draws = np.asarray(draws, "float64").ravel()
     lost = int((~np.isfinite(draws)).sum())
     said = f"{label}: {lost} of {draws.size} draws are not finite and cannot be drawn."
@@ -87,7 +88,8 @@ def _edges(low, high, bins):
     return np.linspace(low, high if high > low else low + 1, bins + 1)
 
 
-def _bulk(axes, draws, gaussian, bins, density, zoom):
+def draw_bulk(axes, draws, gaussian, bins, density, zoom):
+    """Bars of the draws and the outline of the Gaussian's, up to a quantile of the draws."""
     every = np.concatenate([draws, gaussian])
     end = draws.max() if zoom is None or zoom == 1 else np.quantile(draws, zoom)
     whole = end >= draws.max()

@@ -1,9 +1,19 @@
 """Ratios between two arms, one dot a seed, beside the paper's numbers."""
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullLocator
 
-from wdattn.plots.style import BLACK, CYCLE, GREY, canvas, footer, label_ends, styled
+from wdattn.plots.style import (
+    BLACK,
+    CYCLE,
+    GREY,
+    PANELS_WIDTH,
+    WIDTH,
+    canvas,
+    footer,
+    label_ends,
+    log_ticks,
+    styled,
+)
 from wdattn.plots.words import effect, significant
 
 PAPER = CYCLE[1]
@@ -23,12 +33,15 @@ def ratios(
 ):
     """Ratio of two arms for each seed, on a log axis, one column a label.
 
+    Where the paper's numbers are given, our arithmetic mean and standard deviation over seeds stand
+    below the column beside them: the same statistic as a table's, easily moved by one seed.
+
     Args:
         values: dict from label ("iteration 750") to `(seeds,)` ratios.
         intervals: dict from label to `(mean, low, high)` as ratios, the caller's own statistic
             (for most claims the geometric mean and its 95 % t interval), or None.
         paper: dict from label to the paper's `(mean, sd)`, or None. Its arithmetic mean and its
-            standard deviation are another statistic than ours; the caption says so.
+            standard deviation are another statistic than a geometric mean; the caption says so.
         threshold: float or None. Smallest ratio that counts, drawn as a dashed line.
         xlabel: str.
         ylabel: str.
@@ -47,9 +60,9 @@ def ratios(
     for name, other in (("intervals", intervals), ("paper", paper)):
         if strange := sorted(set(other) - set(values)):
             raise ValueError(f"`{name}` has labels {strange} that `values` lacks: {list(values)}")
-    figure, [[axes]] = canvas(title=title)
+    figure, [[axes]] = canvas(WIDTH if len(values) < 3 else PANELS_WIDTH, title=title)
     axes.set(yscale="log", xlabel=xlabel, ylabel=ylabel, xticks=range(len(values)))
-    axes.set_xticklabels(list(values))
+    axes.set_xticklabels([_column(*pair, paper.get(pair[0])) for pair in values.items()])
     axes.axhline(1, color=GREY, linewidth=1)
     notes = [note]
     for column, (label, seeds) in enumerate(values.items()):
@@ -65,7 +78,10 @@ def ratios(
     if intervals:
         notes.append("Diamond and bar: mean over seeds with its 95 % interval.")
     if paper:
-        notes.append("Square: the paper's arithmetic mean ± one standard deviation over its seeds.")
+        notes.append(
+            "Square: the paper's arithmetic mean ± one standard deviation over its seeds. Below: "
+            "arithmetic mean (standard deviation), as its table has them."
+        )
     axes.legend(loc="upper right", bbox_to_anchor=(1, 1.1), ncols=3, borderaxespad=0)
     footer(figure, notes)
     return figure
@@ -86,7 +102,11 @@ def _dots(axes, column, label, ratios):
         label="one seed" if column == 0 else None,
     )
     lost = int((~good).sum())
-    return f"{label}: {lost} of {len(ratios)} seeds have no positive finite ratio." if lost else ""
+    return (
+        f"{_flat(label)}: {lost} of {len(ratios)} seeds have no positive finite ratio."
+        if lost
+        else ""
+    )
 
 
 def _interval(axes, column, interval):
@@ -130,18 +150,23 @@ def _paper(axes, column, label, numbers):
         markersize=7,
         label=_once(axes, "the paper"),
     )
-    axes.annotate(
-        f"{effect(mean)} ({effect(sd)})",
-        (place, mean),
-        (9, 0),
-        textcoords="offset points",
-        va="center",
-        color="#8a5a00",
-    )
     if mean > sd:
         return ""
     axes.plot(place, low, "v", color=PAPER, markersize=8)
-    return f"{label}: the paper's mean minus its standard deviation is below 0 (▼)."
+    return f"{_flat(label)}: the paper's mean minus its standard deviation is below 0 (▼)."
+
+
+def _column(label, ratios, numbers):
+    """What stands below a column: its label, and the table's statistic where the paper has one."""
+    ratios = np.asarray(ratios, "float64")
+    if numbers is None or len(ratios) < 2 or not np.isfinite(ratios).all():
+        return label
+    ours = f"ours {effect(ratios.mean())} ({effect(ratios.std(ddof=1))})"
+    return f"{label}\n{ours}\npaper {effect(numbers[0])} ({effect(numbers[1])})"
+
+
+def _flat(label):
+    return " ".join(label.split())
 
 
 def _once(axes, label):
@@ -151,9 +176,4 @@ def _once(axes, label):
 def _frame(axes, columns):
     axes.set_xlim(-0.6, columns - 0.25)
     axes.grid(axis="x", visible=False)
-    low, high = axes.get_ylim()
-    decades = np.log10(high / low)
-    subs = (1, 1.5, 2, 3, 4, 6, 8) if decades < 1 else (1, 2, 5) if decades < 4 else (1,)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    log_ticks(axes)

@@ -5,7 +5,15 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from wdattn.plots import words
-from wdattn.plots.style import BLACK, WIDTH, canvas, footer, series_of, styled
+from wdattn.plots.style import (
+    BLACK,
+    PANELS_WIDTH,
+    WIDTH,
+    canvas,
+    footer,
+    series_of,
+    styled,
+)
 
 # Its yellow end would vanish on white.
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.9, 256)))
@@ -84,6 +92,60 @@ def scatter(
         axes.set_ylabel(ylabel)
     average = _slopes(slopes, "Least-squares lines: ", ".") if fit and panels else ""
     footer(figure, [note, average, _lost(x, y)])
+    return figure
+
+
+@styled
+def scatter_panels(
+    panels,
+    colour,
+    *,
+    fit=True,
+    xlabel="ln ‖gradient‖",
+    ylabel="ln ‖Hessian‖",
+    colour_label="Iteration",
+    title="",
+    note="",
+):
+    """`scatter` side by side, one panel a setting, each with axes of its own.
+
+    Args:
+        panels: dict from a panel's title to `(x, y)`, each `(seeds, points)` positive numbers; what
+            has no logarithm is counted in the caption.
+        colour: `(points,)` numbers: the iteration of each point.
+        fit: bool. Whether to draw each seed's line and to write the slopes.
+        xlabel: str.
+        ylabel: str.
+        colour_label: str. Title of the colour bar.
+        title: str.
+        note: str. The caption's start; `caption` writes it.
+
+    Returns:
+        matplotlib `Figure`.
+
+    Raises:
+        ValueError: if there is no panel, or the shapes do not fit.
+    """
+    if not panels:
+        raise ValueError(f"`panels` must hold at least one panel, got {panels!r}")
+    colour = np.asarray(colour, "float64")
+    width = WIDTH if len(panels) == 1 else PANELS_WIDTH
+    figure, [row] = canvas(width, 4.2, title=title, columns=len(panels))
+    notes = [note]
+    for axes, (name, (x, y)) in zip(row, panels.items(), strict=True):
+        x = series_of({"x": x}, f"panels[{name!r}]", len(colour))["x"]
+        y = series_of({"y": y}, f"panels[{name!r}]", len(colour))["y"]
+        if x.shape != y.shape:
+            raise ValueError(f"`panels[{name!r}]` must be two arrays of one shape, "
+                             f"got {x.shape}, {y.shape}")  # fmt: skip
+        dots, slopes = _panel(axes, x, y, colour, fit)
+        axes.set(xlabel=xlabel)
+        axes.set_title(name, fontweight="bold")
+        lost = _lost(x, y)
+        notes += [_slopes(slopes, f"{name}: ", ".") if fit else "", lost and f"{name}: {lost}"]
+    figure.colorbar(dots, ax=row, label=colour_label, aspect=30, pad=0.02)
+    row[0].set_ylabel(ylabel)
+    footer(figure, notes)
     return figure
 
 

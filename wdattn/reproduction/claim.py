@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from wdattn.reproduction.effect import Effect, Record, columns_of
@@ -69,15 +69,16 @@ class instead:  # read as a word in a claim: control=instead(ADAM, of=SGDM)
 
     Args:
         put: settings that remove the mechanism.
-        of: settings an arm must have to be changed; by default every arm is.
+        of: settings an arm must have to be changed, or several such sets of which it must have one;
+            by default every arm is changed.
     """
 
     put: Arm
-    of: Arm = field(default_factory=dict)
+    of: Arm | tuple[Arm, ...] = field(default_factory=dict)
 
     def __call__(self, arm: Arm) -> Arm:
-        matches = all(key in arm and arm[key] == value for key, value in self.of.items())
-        return {**arm, **self.put} if matches else arm
+        sets = self.of if isinstance(self.of, tuple) else (self.of,)
+        return {**arm, **self.put} if any(of.items() <= arm.items() for of in sets) else arm
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Claim:
         expects: what the paper found, in words; by default the experiment's.
         threshold_source: where the smallest effect that counts comes from.
         minimum_seeds: with fewer the claim is inconclusive.
+        beside: label to an effect that is reported with the verdict and does not enter it.
+        remark: what a reader should know before trusting either verdict.
     """
 
     id: str
@@ -107,9 +110,11 @@ class Claim:
     expects: str = ""
     threshold_source: str = ""
     minimum_seeds: int = 3
+    beside: Mapping[str, Effect] = field(default_factory=dict)
+    remark: str = ""
 
     def __post_init__(self):
-        for arm in self.arms():
+        for arm in (*self.arms(), *(arm for effect in self.beside.values() for arm in effect.arms)):
             self.experiment.check_arm(arm)
             self.experiment.check_arm(self.control(arm))
         for scale in self.experiment.scales:
@@ -145,12 +150,13 @@ class Claim:
 
     def reading(self, control: bool = False) -> Iterator[tuple[Arm, str]]:
         """Pairs of arm and column that must have been measured."""
-        for part in self.parts(control):
-            for arm in part.effect.arms:
-                for column in self.read_by(part):
+        effects = [part.effect for part in self.parts(control)]
+        for effect in effects if control else [*effects, *self.beside.values()]:
+            for arm in effect.arms:
+                for column in self.read_by(effect):
                     yield arm, column
 
-    def read_by(self, part: Inside) -> tuple[str, ...]:
-        """The columns that one condition, and the precondition, read of each of its arms."""
+    def read_by(self, effect: Effect) -> tuple[str, ...]:
+        """The columns that one effect, and the precondition, read of each of its arms."""
         asked = columns_of(self.requires) if self.requires else ()
-        return (*columns_of(part.effect.reduction), *asked)
+        return (*columns_of(effect.reduction), *asked)

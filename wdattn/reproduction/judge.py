@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from wdattn.reproduction.cells import SKIPPED
 from wdattn.reproduction.claim import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -14,7 +15,7 @@ from wdattn.reproduction.claim import (
     Claim,
     Inside,
 )
-from wdattn.reproduction.effect import Record
+from wdattn.reproduction.effect import Effect, Record
 from wdattn.reproduction.references import Find, NoneFinite, Unresolved, look_up, resolve
 from wdattn.reproduction.statistics import t_interval
 
@@ -54,6 +55,8 @@ class Judgement:
         set_aside: seeds with an arm in which the precondition did not hold.
         why: one sentence with the numbers.
         choices: what references were resolved to.
+        beside: a sentence for each effect that the claim reports without judging it, and one on
+            skipped steps if there are any.
     """
 
     verdict: str
@@ -61,6 +64,7 @@ class Judgement:
     set_aside: tuple[int, ...] = ()
     why: str = ""
     choices: tuple[str, ...] = field(default=())
+    beside: tuple[str, ...] = field(default=())
 
 
 def judge_runs(
@@ -78,8 +82,11 @@ def judge_runs(
     Returns:
         The judgement; *not judged* with the reason where data is missing.
     """
+    conditions = claim.parts(control)
+    effects = [condition.effect for condition in conditions]
+    shown = {} if control else claim.beside
     try:
-        runs, choices = _gather(claim, find, scale, seeds, control)
+        runs, choices = _gather(claim, find, scale, seeds, [*effects, *shown.values()])
     except Unresolved as missing:
         return Judgement(NOT_JUDGED, why=f"no record of {missing}")
     except NoneFinite as diverged:
@@ -89,24 +96,45 @@ def judge_runs(
     if 2 * len(aside) >= len(seeds):
         why = f"the precondition failed on seeds {', '.join(map(str, aside))} of {len(seeds)}"
         return Judgement(NOT_JUDGED, set_aside=aside, why=why, choices=choices)
+    values = [[effect.of(runs[seed][i]) for seed in kept] for i, effect in enumerate(effects)]
     parts = tuple(
-        _part(condition, [condition.effect.of(runs[seed][i]) for seed in kept], claim.minimum_seeds)
-        for i, condition in enumerate(claim.parts(control))
+        _part(condition, own, claim.minimum_seeds)
+        for condition, own in zip(conditions, values, strict=True)
     )
     verdict = _weakest([part.verdict for part in parts])
     why = "; ".join(_sentence(part, claim.minimum_seeds) for part in parts)
     if aside:
         why += f"; seeds set aside: {', '.join(map(str, aside))}"
-    return Judgement(verdict, parts, aside, why, choices)
+    beside = [
+        _told(label, effect, [effect.of(runs[seed][len(effects) + i]) for seed in kept])
+        for i, (label, effect) in enumerate(shown.items())
+    ]
+    if share := max(_skipped(record) for seed in kept for arms in runs[seed] for record in arms):
+        beside.append(f"steps skipped as their gradient is not finite: up to {100 * share:.2g} %")
+    return Judgement(verdict, parts, aside, why, choices, tuple(beside))
 
 
-def _gather(claim, find, scale, seeds, control):
-    """Records by seed, then part, then arm; and the choices made by references."""
+def _skipped(record: Record) -> float:
+    """The share of the run's steps that were skipped, as far as somebody reads it."""
+    if SKIPPED not in record.columns or not record.settings.steps:
+        return 0.0
+    return float(record[SKIPPED][-1]) / record.settings.steps
+
+
+def _told(label: str, effect: Effect, values: list[float]) -> str:
+    """An effect in words, without ends to hold it against."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return f"{label}: {[round(value, 3) for value in values]}"
+    return f"{label}: {_measured(effect.unit, float(np.mean(values)), t_interval(values))}"
+
+
+def _gather(claim, find, scale, seeds, effects):
+    """Records by seed, then effect, then arm; and the choices made by references."""
     runs: dict[int, list[list[Record]]] = {seed: [] for seed in seeds}
     choices: dict[str, None] = {}
-    for condition in claim.parts(control):
-        read, arms = claim.read_by(condition), []
-        for arm in condition.effect.arms:
+    for effect in effects:
+        read, arms = claim.read_by(effect), []
+        for arm in effect.arms:
             resolved, notes = resolve(claim.experiment, scale, arm, find)
             arms.append(resolved)
             choices.update(dict.fromkeys(notes))
@@ -164,13 +192,18 @@ def _sentence(part: Part, minimum: int) -> str:
         if len(part.values) < 2:
             return f"{name}{len(part.values)} seed judged, an interval needs at least 2"
         return f"{name}an effect is not finite: {[round(value, 3) for value in part.values]}"
-    lower, upper = part.interval
-    text = f"{name}effect {part.effect:.3g} [{lower:.3g}, {upper:.3g}]"
-    if part.unit == "log ratio":
-        text += f" = ×{_factor(part.effect)} [{_factor(lower)}, {_factor(upper)}]"
+    text = f"{name}effect {_measured(part.unit, part.effect, part.interval)}"
     text += f" over {len(part.values)} seeds; {_criterion(part)}"
     if len(part.values) < minimum:
         text += f"; {minimum} seeds are needed for a verdict"
+    return text
+
+
+def _measured(unit, effect, interval):
+    lower, upper = interval
+    text = f"{effect:.3g} [{lower:.3g}, {upper:.3g}]"
+    if unit == "log ratio":
+        text += f" = ×{_factor(effect)} [{_factor(lower)}, {_factor(upper)}]"
     return text
 
 

@@ -59,6 +59,8 @@ def row(
         "threshold_source": claim.threshold_source,
         "deviations": experiment.deviations.get(scale, ""),
         "choices": list(judged.choices),
+        "beside": list(judged.beside),
+        "remark": claim.remark,
         "versions": dict(versions),
     }
 

@@ -19,13 +19,16 @@ class Figure:
         name: of the file.
         title: the figure or table of the paper that it stands for.
         experiment: whose runs it shows.
-        arms: label to arm.
+        arms: label to arm. Labels that begin alike up to " | " are one panel, which is drawn whole
+            or not at all; labels without it are all of one panel.
         columns: what it reads of each arm.
         draw: `(records, note)` to a matplotlib Figure, where `records` is label to the records of
             that arm by seed, and `note` states scale, backend and seeds.
-        claim: the claim beside which the report puts it.
+        claim: the claim beside which the report puts it; "" for the paper as a whole.
         caption: one or two sentences: what to look at.
+        also: ids of other claims that it shows: the report leads from them to it.
         across: draw it over backends instead: `records` is then backend to label to records.
+        scales: where it is drawn; by default at each scale of its experiment.
     """
 
     name: str
@@ -34,9 +37,21 @@ class Figure:
     arms: Mapping[str, Arm]
     columns: tuple[str, ...]
     draw: Callable[[Mapping[str, Any], str], Any]
-    claim: str
+    claim: str = ""
     caption: str = ""
+    also: tuple[str, ...] = ()
     across: bool = False
+    scales: tuple[str, ...] = ()
+
+    @staticmethod
+    def panel(label: str) -> str:
+        """What the labels of one panel have in common."""
+        panel, bar, _ = label.partition(" | ")
+        return panel if bar else ""
+
+    def drawn_at(self, scale: str) -> bool:
+        """Whether it is drawn at that scale."""
+        return scale in (self.scales or self.experiment.scales)
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class Paper:
         headline: ids of the two to five claims that `wdattn reproduce` without a key re-measures.
         package: dotted name of the package with `system`, `measures` and `figures`, which are
             imported when they are needed: they load Keras or matplotlib.
+        studies: experiments that no claim reads; their figures belong to the paper as a whole.
     """
 
     key: str
@@ -59,6 +75,7 @@ class Paper:
     claims: tuple[Claim, ...]
     headline: tuple[str, ...]
     package: str
+    studies: tuple[Experiment, ...] = ()
 
     def __post_init__(self):
         ids = [claim.id for claim in self.claims]
@@ -80,8 +97,9 @@ class Paper:
         raise ValueError(f"`claim` must be one of {known} for {self.key}, got {name!r}")
 
     def experiments(self) -> dict[str, Experiment]:
-        """Every experiment that a claim reads, by name."""
-        return {claim.experiment.name: claim.experiment for claim in self.claims}
+        """Every experiment, by name: those that claims read, then the studies."""
+        read = [claim.experiment for claim in self.claims]
+        return {experiment.name: experiment for experiment in (*read, *self.studies)}
 
     def choose(self, claim: str | None, experiment: str | None) -> tuple[Claim, ...]:
         """The claims of those names; all of them where neither is given."""

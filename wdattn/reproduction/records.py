@@ -21,6 +21,7 @@ class Records(Sequence):
 
     def __init__(self, records: Sequence[Record]):
         self._records = sorted(records, key=lambda record: record.manifest.get("finished", ""))
+        self._newest = {record.settings: record for record in self._records}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -41,10 +42,7 @@ class Records(Sequence):
 
     def find(self, settings: Settings) -> Record | None:
         """The newest record of that run, or None."""
-        for record in reversed(self._records):
-            if record.settings == settings:
-                return record
-        return None
+        return self._newest.get(settings)
 
 
 def load(folder) -> Records:

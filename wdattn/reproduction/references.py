@@ -25,21 +25,25 @@ class Best:
     """The grid value with the smallest mean of `by` over seeds that are not judged.
 
     Args:
-        grid: at least two values, in order.
+        grid: at least two values, in order; or a function that gives them for a run.
         by: reduction to minimise; a value that is not finite ranks last.
         seeds: the seeds it is chosen on.
     """
 
-    grid: tuple[Any, ...]
+    grid: tuple[Any, ...] | Callable[[Settings], tuple[Any, ...]]
     by: Reduction
     seeds: tuple[int, ...] = (10_000, 10_001, 10_002)
 
     def __post_init__(self):
-        if len(self.grid) < 2:
+        if not callable(self.grid) and len(self.grid) < 2:
             raise ValueError(f"`grid` must hold at least 2 values, got {self.grid}")
         if not self.seeds:
             raise ValueError("`seeds` must hold at least one seed")
         columns_of(self.by)
+
+    def values(self, run: Settings) -> tuple[Any, ...]:
+        """The grid of a run, whatever value the searched setting has in it."""
+        return self.grid(run) if callable(self.grid) else self.grid
 
     def score(self, records: list[Record]) -> float:
         """Mean of `by`, infinite if any is not finite."""
@@ -61,8 +65,8 @@ def look_up(
 
 def trials(experiment: Experiment, scale: str, arm: Arm) -> Iterator[tuple[Settings, str]]:
     """The runs and columns that the arm's reference needs before it can be resolved."""
-    for name, best in _references(arm).items():
-        for value in best.grid:
+    for name, best in _references(experiment, scale, arm).items():
+        for value in _grid(experiment, scale, arm, best):
             for seed in best.seeds:
                 for column in columns_of(best.by):
                     yield experiment.run(scale, {**arm, name: value}, seed), column
@@ -76,22 +80,30 @@ def resolve(experiment: Experiment, scale: str, arm: Arm, find: Find) -> tuple[A
         NoneFinite: if no grid value gave a finite score.
     """
     resolved, notes = dict(arm), []
-    for name, best in _references(arm).items():
-        scores = [_score(experiment, scale, arm, name, best, value, find) for value in best.grid]
+    for name, best in _references(experiment, scale, arm).items():
+        grid = _grid(experiment, scale, arm, best)
+        scores = [_score(experiment, scale, arm, name, best, value, find) for value in grid]
         if not np.isfinite(scores).any():
-            raise NoneFinite(f"no {name} of {best.grid} gave a finite score in {experiment.name!r}")
+            raise NoneFinite(f"no {name} of {grid} gave a finite score in {experiment.name!r}")
         place = int(np.argmin(scores))
-        resolved[name] = best.grid[place]
-        edge = ", at the end of the grid" if place in (0, len(best.grid) - 1) else ""
-        notes.append(f"{name} = {best.grid[place]} of {best.grid}{edge}")
+        resolved[name] = grid[place]
+        edge = ", at the end of the grid" if place in (0, len(grid) - 1) else ""
+        told = ", ".join(f"{key} {value}" for key, value in arm.items() if key != name)
+        notes.append(f"{told}: {name} = {grid[place]} of {grid}{edge}")
     return resolved, notes
 
 
-def _references(arm: Arm) -> Mapping[str, Best]:
-    found = {name: value for name, value in arm.items() if isinstance(value, Best)}
+def _references(experiment: Experiment, scale: str, arm: Arm) -> Mapping[str, Best]:
+    """The references of an arm, or of the scale where the arm says nothing else."""
+    values = {**experiment.overrides, **experiment.scale(scale).overrides, **arm}
+    found = {name: value for name, value in values.items() if isinstance(value, Best)}
     if len(found) > 1:
         raise ValueError(f"an arm may search one setting, this one searches {sorted(found)}")
     return found
+
+
+def _grid(experiment: Experiment, scale: str, arm: Arm, best: Best) -> tuple[Any, ...]:
+    return best.values(experiment.run(scale, arm, best.seeds[0]))
 
 
 def _score(experiment, scale, arm, name, best, value, find):

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wdattn.plots import words
+from wdattn.reproduction.agreement import agreement
 from wdattn.reproduction.page import html
 from wdattn.reproduction.wording import (
     Row,
@@ -18,7 +19,6 @@ from wdattn.reproduction.wording import (
     effect_name,
     ordered,
     region_name,
-    run_name,
     verdict_name,
 )
 
@@ -47,44 +47,51 @@ def table(rows: Sequence[Row]) -> Table:
         rows: ledger rows.
 
     Returns:
-        A rich `Table`, one row a ledger row; parts are lines of one cell.
+        A rich `Table`, one row a claim with a line for each run, or for each part of it.
     """
     rows = ordered(rows)
     result = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption_justify="left"
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        caption_justify="left",
+        show_lines=True,
     )
-    # A claim's name or a verdict broken over two lines is no longer found by the eye.
+    # A claim's name, an effect or a verdict broken over two lines is no longer found by the eye.
     result.add_column("Claim", no_wrap=True)
     result.add_column("Finding", ratio=1, min_width=10)
-    names = words.run_names(rows)
-    told = len(set(names)) > 1
+    told = len(set(words.run_names(rows))) > 1
     if told:
-        result.add_column("On")
-    result.add_column("Effect [95 %]", min_width=14)
+        result.add_column("On", no_wrap=True)
+    result.add_column("Effect [95 %]", no_wrap=True, overflow="fold")
     result.add_column("Verdict", no_wrap=True)
     result.add_column("Control", no_wrap=True)
     several = len({row["paper"] for row in rows}) > 1
-    before = None
-    for row, name in zip(rows, names, strict=True):
-        claim = (row["paper"], row["claim"])
-        said = claim == before
-        before = claim
+    for runs in _by_claim(rows).values():
+        first = runs[0][0]
+        effects = [("\n".join(_measured(row, between=":\n")), "") for row, _ in runs]
+        places = [(name.replace(", ", ",\n"), "") for _, name in runs]
+        pairs = zip(effects, places, strict=True)
+        heights = [1 + max(text.count("\n") for text, _ in pair) for pair in pairs]
+        controls = [
+            (control_name(row["control"]), "bold red" if row["control"] == "reproduced" else "")
+            for row, _ in runs
+        ]
+        verdicts = [(verdict_name(row["verdict"]), STYLES[row["verdict"]]) for row, _ in runs]
         result.add_row(
-            Text("" if said else " ".join(claim) if several else row["claim"], "bold"),
-            Text("" if said else row["title"]),
-            *([Text(name)] if told else []),
-            Text("\n".join(_measured(row))),
-            Text(verdict_name(row["verdict"]), STYLES[row["verdict"]]),
-            Text(
-                control_name(row["control"]), "bold red" if row["control"] == "reproduced" else ""
-            ),
+            Text(f"{first['paper']} {first['claim']}" if several else first["claim"], "bold"),
+            Text("\n".join([first["title"], *_regions(runs)])),
+            *([_stack(places, heights)] if told else []),
+            _stack(effects, heights),
+            _stack(verdicts, heights),
+            _stack(controls, heights),
         )
-    result.caption = _shared(rows)
+    result.caption = "\n".join([*_shared(rows), *agreement(rows)]) or None
     return result
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The ledger as a Markdown table, followed by the reason for each verdict.
+    """The ledger as a Markdown table, a row a claim and a column a run, and what to know of it.
 
     Args:
         rows: ledger rows.
@@ -92,26 +99,21 @@ def markdown(rows: Sequence[Row]) -> str:
     Returns:
         str that ends with a newline.
     """
-    head = ("Claim", "Finding", "Run", "Effect [95 % interval]", "Counts", "Verdict", "Control")
+    rows = ordered(rows)
+    columns = list(dict.fromkeys(words.run_names(rows)))
+    head = ("Claim", "Finding", *columns)
     lines = [_line(head), _line(["---"] * len(head))]
-    reasons = []
-    for row in ordered(rows):
-        parts = row["parts"]
-        cells = [
-            f"{row['paper']} {row['claim']}",
-            row["title"],
-            run_name(row),
-            "\n".join(_labels(parts, [effect_name(part, logarithm=True) for part in parts])),
-            "\n".join(region_name(part) for part in parts),
-            verdict_name(row["verdict"]),
-            control_name(row["control"]),
-        ]
-        lines.append(_line(cells))
-        if row["why"]:
-            reasons.append(
-                f"- **{_escape(cells[0])}** ({_escape(cells[2])}): {_escape(row['why'])}"
-            )
-    return "\n".join([*lines, "", *reasons]).rstrip() + "\n"
+    several = len({row["paper"] for row in rows}) > 1
+    notes = []
+    for (paper, name), runs in _by_claim(rows).items():
+        first, found = runs[0][0], {run: row for row, run in runs}
+        claim = f"{paper} {name}" if several else name
+        finding = "\n".join([first["title"], *_regions(runs)])
+        cells = [_cell(found[run]) if run in found else "" for run in columns]
+        lines.append(_line([claim, finding, *cells]))
+        notes += [f"- **{_escape(claim)}**: {_escape(note)}" for note in _notes(runs)]
+    below = [_escape(f"{text}.".replace("..", ".")) for text in (*_shared(rows), *agreement(rows))]
+    return "\n".join([*lines, "", *(f"{text}\n" for text in below), *notes]).rstrip() + "\n"
 
 
 def to_json(rows: Sequence[Row]) -> str:
@@ -148,25 +150,70 @@ def from_json(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _measured(row: Row) -> list[str]:
-    """The lines of a cell: effects and what counts, and how many seeds were set aside."""
+def _by_claim(rows: Sequence[Row]) -> dict[tuple[str, str], list[tuple[Row, str]]]:
+    """Paper and claim to its rows, each with what tells it apart from the others."""
+    claims: dict[tuple[str, str], list[tuple[Row, str]]] = {}
+    for row, name in zip(rows, words.run_names(rows), strict=True):
+        claims.setdefault((row["paper"], row["claim"]), []).append((row, name))
+    return claims
+
+
+def _stack(texts: Sequence[tuple[str, str]], heights: Sequence[int]) -> Text:
+    """Styled texts below each other, each as many lines high as told."""
+    stacked = Text()
+    for (text, style), height in zip(texts, heights, strict=True):
+        stacked.append(text, style)
+        stacked.append("\n" * (height - text.count("\n")))
+    stacked.rstrip()
+    return stacked
+
+
+def _regions(runs: Sequence[tuple[Row, str]]) -> list[str]:
+    """What counts, a line a part where the parts differ."""
+    parts = max((row["parts"] for row, _ in runs), key=len)  # one without data has no parts
+    regions = [f"counts {region_name(part)}" for part in parts]
+    return regions[:1] if len(set(regions)) == 1 else _labels(parts, regions)
+
+
+def _cell(row: Row) -> str:
+    """A run's verdict, effects and control, a line each, which a narrow page must not break."""
+    lines = [verdict_name(row["verdict"]), *_measured(row, between=":\n")]
+    told = "\n".join([*lines, f"control: {control_name(row['control'])}"])
+    return told.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _notes(runs: Sequence[tuple[Row, str]]) -> list[str]:
+    """Remarks, effects that are not judged, and the reason where there is no effect to show."""
+    notes = list(dict.fromkeys(row["remark"] for row, _ in runs if row.get("remark")))
+    for row, name in runs:
+        if row.get("beside"):
+            notes.append(f"beside it, not judged ({name}): {'; '.join(row['beside'])}")
+        silent = not row["parts"] or any(part["effect"] is None for part in row["parts"])
+        if row["why"] and silent:
+            notes.append(f"{row['verdict']} ({name}): {row['why']}")
+    return notes
+
+
+def _measured(row: Row, between: str = ": ") -> list[str]:
+    """A line for each effect, its label before it, and how many seeds were set aside."""
     parts = row["parts"]
-    lines = [f"{effect_name(part)}\ncounts {region_name(part)}" for part in parts]
     aside = (
         [f"{row['set_aside']} of {len(row['seeds'])} seeds set aside"] if row["set_aside"] else []
     )
-    return [*_labels(parts, lines), *aside] or ["not measured"]
+    return [*_labels(parts, [effect_name(part) for part in parts], between), *aside] or [
+        "not measured"
+    ]
 
 
-def _labels(parts: Sequence[Row], lines: Sequence[str]) -> list[str]:
+def _labels(parts: Sequence[Row], lines: Sequence[str], between: str = ": ") -> list[str]:
     """Each part's line with the part's label before it, if there is more than one part."""
     labels = [part.get("label") if len(parts) > 1 else "" for part in parts]
     pairs = zip(labels, lines, strict=True)
-    return [f"{label}: {line}" if label else line for label, line in pairs]
+    return [f"{label}{between}{line}" if label else line for label, line in pairs]
 
 
-def _shared(rows: Sequence[Row]) -> str | None:
-    """Where the rows come from, as far as their own cells do not say it."""
+def _shared(rows: Sequence[Row]) -> list[str]:
+    """Where the rows come from, as far as their own cells do not say it, in a line or none."""
     scales, backends, seeds = (
         list(dict.fromkeys(values))
         for values in (
@@ -177,7 +224,7 @@ def _shared(rows: Sequence[Row]) -> str | None:
     )
     told = [f"{scales[0]} scale"] if len(scales) == 1 else []
     told += backends if len(backends) == 1 else []
-    return ", ".join([*told, f"seeds {' or '.join(seeds)}"]) if rows else None
+    return [", ".join([*told, f"seeds {' or '.join(seeds)}"])] if rows else []
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """An effect, its interval and what counts as reproduced, as a small drawing in a page."""
 
 import math
+from collections.abc import Sequence
 from html import escape
 
 from wdattn.plots import words
@@ -9,19 +10,22 @@ from wdattn.reproduction.wording import Row, effect_name, region_name
 WIDTH, HEIGHT, AXIS, LEVEL, CONTROL = 300, 44, 30, 11, 23
 
 
-def strip(part: Row, control: Row | None = None) -> str:
+def strip(part: Row, control: Row | None = None, others: Sequence[Row] = ()) -> str:
     """SVG of one part: the region that counts, the interval, and the control as a hollow diamond.
 
     Args:
         part: a part of a ledger row.
         control: the same part with the mechanism removed, or None.
+        others: parts and controls of other runs of the claim: drawings side by side that name each
+            other here have one scale.
 
     Returns:
         An `<svg>` element, or "" where there is no effect to draw.
     """
     if part["effect"] is None or not math.isfinite(part["effect"]):
         return ""
-    shown = [*_numbers(part), *(_numbers(control) if control else ())]
+    drawn = [part, *([control] if control else ()), *others]
+    shown = [number for one in drawn for number in _numbers(one)]
     ends = [part[side] for side in ("low", "high") if part[side] is not None]
     shown += [0.0, *(end for end in ends if math.isfinite(end))]
     left, span = min(shown), (max(shown) - min(shown)) or 1.0

@@ -21,6 +21,7 @@ class System:
         rule: update rule, of `wdattn.optimizers.update_rules`.
         start: settings to the weights of iterate 0, trainable ones first.
         batch: settings and step to the `(x, y)` of that step; a pure function of them.
+        skip_nonfinite: skip and count the steps of a run whose gradient is not finite.
     """
 
     model: Any
@@ -28,6 +29,7 @@ class System:
     rule: Any
     start: Callable[[Settings], Weights]
     batch: Callable[[Settings, int], tuple[np.ndarray, np.ndarray]]
+    skip_nonfinite: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,9 @@ import numpy as np
 
 from wdattn import backend
 from wdattn.replicas import Replicas
-from wdattn.reproduction.cells import Cells, Columns
+from wdattn.reproduction.cells import LOSS, SKIPPED, Cells, Columns
 from wdattn.reproduction.experiment import Settings
 from wdattn.reproduction.system import Measure, Moment, System
-
-LOSS = "loss"
-"""The column that needs no measure: the loss of each batch, before the step it serves."""
 
 Watch = Mapping[str, tuple[int, ...]]
 
@@ -88,6 +85,7 @@ def _start(system, settings) -> Replicas:
         decays=np.array([one.decay for one in settings]),
         clipnorms=np.array([np.inf if one.clip is None else one.clip for one in settings]),
         batch_of=np.array([sources.index((one.seed, one.stream)) for one in settings]),
+        skip_nonfinite=system.skip_nonfinite,
     )
 
 
@@ -135,18 +133,23 @@ class _Look:
 
     def __init__(self, runner, due):
         self.runner, self.due = runner, due
-        self.weights = {run: runner.weights(run) for run, column in due if column != LOSS}
+        looked_at = dict.fromkeys(run for run, column in due if column not in (LOSS, SKIPPED))
+        self.weights = {run: runner.weights(run) for run in looked_at}
+        asked = any(column == SKIPPED for _, column in due)  # it waits for the steps before
+        self.skipped = runner.skipped if asked else np.zeros(0)
 
     def fill(self, cells, members, system, measures, step, losses=None):
         for run, column in self.due:
             if column == LOSS:
                 cells.add(run, column, step, np.asarray(losses)[run])
+            elif column == SKIPPED:
+                cells.add(run, column, step, self.skipped[run])
         for run, weights in self.weights.items():
             following = None if losses is None else partial(self.runner.weights, run)
             moment = Moment(members[run].settings, system, step, weights, following)
             finite = all(np.isfinite(weight).all() for weight in weights)
             for other, column in self.due:
-                if other == run and column != LOSS:
+                if other == run and column not in (LOSS, SKIPPED):
                     # Weights may be finite where the loss no longer is: a cell, not a warning.
                     with np.errstate(all="ignore"):
                         value = measures[column](moment) if finite else np.nan

@@ -1,6 +1,7 @@
 """Ahn et al. (2024): a linear transformer shows the optimisation oddities of real transformers."""
 
 from wdattn.papers.ahn2024.claims import CLAIMS
+from wdattn.papers.ahn2024.experiments import LARGE, LARGE_NOISE
 from wdattn.reproduction.paper import Paper
 
 PAPER = Paper(
@@ -10,6 +11,7 @@ PAPER = Paper(
     claims=CLAIMS,
     headline=("C1", "C5", "C6", "C10", "C11"),
     package="wdattn.papers.ahn2024",
+    studies=(LARGE, LARGE_NOISE),
 )
 
 __all__ = ["PAPER"]

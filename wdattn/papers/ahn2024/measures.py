@@ -12,6 +12,7 @@ EVALUATION_SEED = 99  # the authors'
 # Streams that no training run uses, so that no measure sees a training batch.
 EVALUATION_STREAMS = (1_000_001, 1_000_002)
 NOISE_STREAM, REFERENCE_STREAM = 2_000_000, 3_000_000
+GAUSSIAN = 4_000_000  # apart from the seed of the matched Gaussian
 
 
 def evaluation_loss(moment):
@@ -27,11 +28,19 @@ def condition(moment):
     return [diagnostics.condition_number(model, x, y, squared_error).value for x, y in batches]
 
 
+def condition_path(moment):
+    """Robust condition number on the first of them alone."""
+    x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
+    return diagnostics.condition_number(moment.model(), x, y, squared_error).value
+
+
 def directional_smoothness(moment):
     """Second derivative of the loss on the first fixed batch, along the step that follows."""
     x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
-    model, step = moment.model(), moment.update()
-    return diagnostics.directional_smoothness(model, x, y, step, squared_error).value
+    step = moment.update()
+    if not any(map(np.any, step)):  # skipped: it has no direction
+        return np.nan
+    return diagnostics.directional_smoothness(moment.model(), x, y, step, squared_error).value
 
 
 def smoothness(moment):
@@ -41,10 +50,20 @@ def smoothness(moment):
     return [found.gradient_norm, found.hessian_norm]
 
 
+def smoothness_path(moment):
+    """Gradient norm on the first fixed batch, and the curvature along the step that follows."""
+    x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
+    length = diagnostics.gradient_norm(moment.model(), x, y, squared_error)
+    return [length, directional_smoothness(moment)]
+
+
 def noise(moment):
-    """Norms of the gradient noise, and of a Gaussian with its covariance: `(2, batches)`."""
+    """Norms of the gradient noise, and of a Gaussian with its covariance: `(2, batches)`.
+
+    Rounded to float32, the precision of the gradients: half the bytes of a record.
+    """
     found = _noise(moment)
-    return [found.norms, found.matched_norms]
+    return np.float32([found.norms, found.matched_norms])
 
 
 def noise_tail(moment):
@@ -70,9 +89,16 @@ def _noise(moment):
         prompts(settings, settings.batch, settings.seed, REFERENCE_STREAM, step)
         for step in range(settings.reference_factor)
     )
-    return diagnostics.gradient_noise(
+    found = diagnostics.gradient_noise(
         moment.model(), batches, reference, squared_error, seed=settings.seed
     )
+    if not settings.gaussian:
+        return found
+    # Noise that is Gaussian by construction, with these eigenvalues along the axes; the matched
+    # Gaussian is then drawn for its sample covariance, with another seed.
+    draws = np.random.default_rng([settings.seed, settings.stream, GAUSSIAN])
+    vectors = draws.standard_normal((len(found.norms), len(found.eigenvalues)))
+    return diagnostics.noise_statistics(vectors * np.sqrt(found.eigenvalues), seed=settings.seed)
 
 
 def _evaluation(settings, stream):
@@ -89,8 +115,10 @@ def _evaluation_batch(task, count, stream):
 MEASURES = {
     "evaluation_loss": evaluation_loss,
     "condition": condition,
+    "condition_path": condition_path,
     "directional_smoothness": directional_smoothness,
     "smoothness": smoothness,
+    "smoothness_path": smoothness_path,
     "noise": noise,
     "noise_tail": noise_tail,
 }

@@ -14,7 +14,10 @@ RATES = {
     ("gamma", 20, "adam"): 0.02,
     ("sphere", 20, "sgdm"): 5.0,
     ("sphere", 20, "adam"): 0.1,
+    ("network", 20, "sgdm"): 0.05,
+    ("network", 20, "adam"): 0.01,
 }
+LAWS, RULES = ("normal", "gamma", "sphere", "network"), ("adam", "sgdm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +28,13 @@ class Regression(Settings):
     a control that changes the covariates carries the rate that belongs to them.
 
     Args:
-        setting: law of the covariates: "normal", "gamma" or "sphere".
+        setting: law of the covariates: "normal", "gamma" or "sphere"; or "network": normal ones
+            that a fixed network maps before the regression, and a student that has to learn it
+            (Appendix B; `dim` is 5 there, `layers` is 3).
         context: context tokens in a prompt.
         dim: dimension of the covariates.
         layers: depth of the linear transformer.
+        activation: of the attention scores: None (linear attention) or "softmax".
         batch: prompts a step.
         optimizer: "adam" or "sgdm".
         evaluation_prompts: prompts in each fixed evaluation batch.
@@ -38,6 +44,7 @@ class Regression(Settings):
     context: int = 20
     dim: int = 5
     layers: int = 3
+    activation: str | None = None
     batch: int = 1000
     steps: int = 10_000
     optimizer: str = "adam"
@@ -45,11 +52,14 @@ class Regression(Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        laws, rules = ("normal", "gamma", "sphere"), ("adam", "sgdm")
-        self.require("setting", f"one of {', '.join(laws)}", lambda name: name in laws)
-        self.require("optimizer", f"one of {', '.join(rules)}", lambda name: name in rules)
+        self.require("setting", f"one of {', '.join(LAWS)}", lambda name: name in LAWS)
+        self.require("optimizer", f"one of {', '.join(RULES)}", lambda name: name in RULES)
+        self.require("activation", "None or softmax", lambda name: name in (None, "softmax"))
         for name in ("context", "dim", "layers", "batch", "evaluation_prompts"):
             self.require(name, "an int >= 1", lambda n: isinstance(n, int) and n >= 1)
+        if self.setting == "network":
+            for name, value in (("dim", 5), ("layers", 3), ("activation", None)):
+                self.require(name, f"{value} with setting 'network'", lambda v, w=value: v == w)
 
     def filled(self) -> "Regression":
         """With the authors' rate and clipping norm in place of each None."""
@@ -77,9 +87,12 @@ class Noise(Regression):
     Args:
         noise_batches: how many batches.
         reference_factor: the reference gradient is that of this many batches' prompts.
+        gaussian: draw Gaussian vectors with the noise's covariance in its place.
     """
 
     steps: int = 0
+    lr: float | None = 0.0
+    gaussian: bool = False
     noise_batches: int = 10_000
     reference_factor: int = 100
 

@@ -7,6 +7,7 @@ import keras
 from wdattn.data import in_context_regression
 from wdattn.models import LinearTransformer
 from wdattn.optimizers import update_rules
+from wdattn.papers.ahn2024 import network
 from wdattn.papers.ahn2024.settings import Regression
 from wdattn.reproduction.system import System
 
@@ -20,11 +21,12 @@ RULES = {
 def build(settings: Regression) -> System:
     """The system of every run that can be stacked with this one."""
     return System(
-        model=_model(settings.layers, settings.dim),
+        model=_model(settings.setting, settings.layers, settings.dim, settings.activation),
         loss=squared_error,
         rule=RULES[settings.optimizer],
         start=start,
         batch=batch,
+        skip_nonfinite=True,  # at 8 layers an outlier prompt overflows float32
     )
 
 
@@ -34,9 +36,10 @@ def squared_error(y_true, y_pred):
 
 
 def start(settings: Regression):
-    """Weights of iterate 0: every entry N(0, 0.05^2), by seed alone."""
-    model = LinearTransformer(settings.layers, settings.dim, seed=settings.seed)
-    return model.get_weights()
+    """Weights of iterate 0, by seed alone: N(0, 0.05^2), Appendix B's student as torch starts."""
+    if settings.setting == "network":
+        return network.student(settings.seed).get_weights()
+    return LinearTransformer(settings.layers, settings.dim, seed=settings.seed).get_weights()
 
 
 def batch(settings: Regression, step: int):
@@ -46,9 +49,11 @@ def batch(settings: Regression, step: int):
 
 def prompts(settings: Regression, count: int, seed: int, stream: int, step: int = 0):
     """`count` prompts of the run's task."""
+    learns_network = settings.setting == "network"
     return in_context_regression(
         count,
-        setting=settings.setting,
+        setting="normal" if learns_network else settings.setting,
+        features=network.teacher if learns_network else None,
         dim=settings.dim,
         context=settings.context,
         seed=seed,
@@ -57,6 +62,8 @@ def prompts(settings: Regression, count: int, seed: int, stream: int, step: int 
     )
 
 
-@lru_cache(maxsize=8)  # one model a shape, so that what measures it is compiled once
-def _model(layers, dim):
-    return LinearTransformer(layers, dim, seed=0)
+@lru_cache(maxsize=16)  # one model a kind, so that what measures it is compiled once
+def _model(setting, layers, dim, activation):
+    if setting == "network":
+        return network.student(seed=0)
+    return LinearTransformer(layers, dim, activation=activation, seed=0)

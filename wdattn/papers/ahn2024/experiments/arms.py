@@ -1,0 +1,5 @@
+"""The arms that claims and figures of Ahn et al. (2024) share."""
+
+SGDM, ADAM = {"optimizer": "sgdm"}, {"optimizer": "adam"}
+FEWER, GAMMA, SPHERE = {"context": 5}, {"setting": "gamma"}, {"setting": "sphere"}
+SOFTMAX_ATTENTION, LINEAR_ATTENTION = {"activation": "softmax"}, {"activation": None}
