@@ -47,9 +47,9 @@ class Replicas:
             gradient, over all its parameters.
         batch_of: for each run the index of its batch; None gives each run its own. Where all
             batches serve equally many runs, work on the data alone is done once a batch.
-        skip_nonfinite: whether a run whose loss or clipped gradient is not finite stays as it is
-            in that step: parameters, moments and statistics. Adam's bias correction goes on
-            counting the steps of all.
+        skip_nonfinite: whether a run whose gradient is not finite stays as it is in that step:
+            parameters, moments and statistics. (A loss may overflow where its gradient does not;
+            that step is taken.) Adam's bias correction goes on counting the steps of all.
 
     Raises:
         ValueError: if the model is not built, has random layers or no trainable variable, or if
@@ -207,7 +207,7 @@ def _one_step(model, loss, rule, skips):
         direction, slots = rule(*clipped, slots, count)
         after = descend(row, direction, rate, decay), slots, statistics
         if skips:
-            finite = ops.logical_and(ops.isfinite(value), ops.all(ops.isfinite(*clipped)))
+            finite = ops.all(ops.isfinite(*clipped))
             after = keras.tree.map_structure(lambda a, b: ops.where(finite, a, b), after, before)
             skipped = skipped + ops.cast(ops.logical_not(finite), "int32")
         return value, after, skipped
