@@ -16,17 +16,28 @@ def usable(run):
     return run["skipped"][-1] <= MOST_SKIPPED * run.settings.steps
 
 
+@reads("loss")
+def end_loss_anyway(run):
+    """Log of the median batch loss at the end: means explode, the loss is a polynomial."""
+    return np.log(np.median(np.where(np.isfinite(run["loss"]), run["loss"], np.inf)))
+
+
 @reads("loss", "skipped")
 def end_loss(run):
-    """Log of the median batch loss at the end: means explode, the loss is a polynomial."""
-    loss = np.where(np.isfinite(run["loss"]), run["loss"], np.inf)
-    return np.log(np.median(loss)) if usable(run) else math.nan
+    """The same, and NaN of a run that skipped too many steps."""
+    return end_loss_anyway(run) if usable(run) else math.nan
+
+
+@reads("condition")
+def condition_anyway(run):
+    """Mean log robust condition number over both times and both evaluation batches."""
+    return np.log(run["condition"]).mean()
 
 
 @reads("condition", "skipped")
 def condition(run):
-    """Mean log robust condition number over both times and both evaluation batches."""
-    return np.log(run["condition"]).mean() if usable(run) else math.nan
+    """The same, and NaN of a run that skipped too many steps."""
+    return condition_anyway(run) if usable(run) else math.nan
 
 
 @reads("directional_smoothness")
