@@ -56,7 +56,7 @@ BAD = {
     "no published rate": (lambda: Regression(context=7).filled(), "`lr` must be given for"),
     "unknown setting": (
         lambda: Experiment("e", Regression, {"depth": 3}, {}, {}),
-        "experiment 'e' has no setting depth; it has batch",
+        "experiment 'e' has no setting depth; it has activation, batch",
     ),
     "grid of one": (lambda: Best((0.1,), by=loss), "`grid` must hold at least 2 values"),
     "unread": (lambda: Effect(silent, (ADAM,), float), "silent.* does not say what it @reads"),
