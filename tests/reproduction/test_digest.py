@@ -130,7 +130,7 @@ def test_a_comment_does_not(package, before, name):
         (LAYER, "Call arguments:"),  # in a class's docstring
         ("reproduction/training.py", "Trains the members side by side"),  # in a function's
         ("reproduction/training.py", "The one training loop"),  # in a module's
-        ("reproduction/training.py", "The column that needs no measure"),  # below a name
+        ("reproduction/cells.py", "Columns that need no measure"),  # below a name
     ],
 )
 def test_a_docstring_does_not(package, before, name, text):
