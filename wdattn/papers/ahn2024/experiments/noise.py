@@ -28,7 +28,7 @@ NOISE = Experiment(
     "with heavier-tailed covariates",
     deviations=DEVIATIONS
     | {"paper": "6 initialisations instead of 1, so that there is an interval"},
-    cost={"smoke": 0.5, "laptop": 4.0, "paper": 120.0},
+    cost={"smoke": 0.5, "laptop": 2.5, "paper": 40.0},
 )
 
 DEPTH_NOISE = Experiment(
@@ -45,7 +45,7 @@ DEPTH_NOISE = Experiment(
     expects="a heavier right tail for L = 6 and 8 than for 2 and 4",
     deviations=DEVIATIONS
     | {"paper": "8 initialisations instead of 1, so that there is an interval"},
-    cost={"smoke": 0.5, "laptop": 10.0, "paper": 300.0},
+    cost={"smoke": 0.5, "laptop": 3.1, "paper": 60.0},
 )
 
 NETWORK_NOISE = Experiment(
@@ -66,7 +66,7 @@ NETWORK_NOISE = Experiment(
         "paper": "10 000 batches instead of 100 000, whose noise vectors would take 4 GB; 8 "
         "initialisations instead of 1, so that there is an interval",
     },
-    cost={"smoke": 0.5, "laptop": 8.0, "paper": 1000.0},
+    cost={"smoke": 0.5, "laptop": 10.0, "paper": 300.0},
 )
 
 LARGE_NOISE = Experiment(

@@ -71,7 +71,7 @@ BASE = Experiment(
         "the authors' choices at their scale, not searched again",
         "paper": SEARCH_NOTE,
     },
-    cost={"smoke": 0.5, "laptop": 2.0, "paper": 60.0},
+    cost={"smoke": 1.0, "laptop": 3.0, "paper": 30.0},
 )
 
 FEWER_CONTEXTS = Experiment(
@@ -93,7 +93,7 @@ FEWER_CONTEXTS = Experiment(
         "gap does not show; learning rates are the authors' choices",
         "paper": SEARCH_NOTE,
     },
-    cost={"smoke": 0.5, "laptop": 4.0, "paper": 60.0},
+    cost={"smoke": 1.0, "laptop": 2.6, "paper": 30.0},
 )
 
 DEPTH = Experiment(
@@ -124,7 +124,7 @@ DEPTH = Experiment(
         "paper": SEARCH_NOTE + "; a step whose gradient is not finite in float32 is skipped and "
         "counted",
     },
-    cost={"smoke": 1.0, "laptop": 3.0, "paper": 150.0},
+    cost={"smoke": 3.0, "laptop": 1.6, "paper": 60.0},
 )
 
 SOFTMAX = Experiment(
@@ -155,7 +155,7 @@ SOFTMAX = Experiment(
         "paper": SEARCH_NOTE + "; Adam (the figure's optimizer is not stated); the authors' "
         "notebook form of softmax attention, which keeps 1/n",
     },
-    cost={"smoke": 1.0, "laptop": 4.0, "paper": 200.0},
+    cost={"smoke": 1.0, "laptop": 2.0, "paper": 150.0},
 )
 
 NETWORK = Experiment(
@@ -197,7 +197,7 @@ NETWORK = Experiment(
         "paper": "rates of the authors' grid, chosen by the median of the last 100 losses on three "
         "seeds that are not judged instead of a trial of 400 steps",
     },
-    cost={"smoke": 1.0, "laptop": 15.0, "paper": 400.0},
+    cost={"smoke": 8.0, "laptop": 20.0, "paper": 600.0},
 )
 
 LARGE = Experiment(
