@@ -9,25 +9,27 @@ made: drawing it counts on no side.
 whose single run gains by the Gram recursion as much as a replica does; "torch loop" is the
 scores, mask and all of the paper's formula with PyTorch's own optimizer.
 
-On a shared machine of two cores, times a run-step of the replicas (milliseconds first):
+On two cores, milliseconds a run-step:
 
-| backend | replicas | literal fit | model fit | torch loop |
-|---|---|---|---|---|
-| JAX | 0.45 ms | 25 | 2.0 | 13 |
-| PyTorch | 1.39 ms | 6.8 | 4.7 | 4.5 |
-| TensorFlow | 1.66 ms | 6.7 | 4.2 | 3.9 |
+| backend | replicas | two stacks | literal fit | model fit | torch loop |
+|---|---|---|---|---|---|
+| JAX | 0.48 | 0.21 | 12.1 | 0.93 | 5.9 |
+| PyTorch | 1.5 | 1.3 | 12.4 | 11.5 | 9.5 |
+| TensorFlow | 1.7 | 1.5 | 10.0 | 9.1 | 6.0 |
 
 What holds the replicas back, measured on JAX: the arithmetic of a run-step is a chain of about
 100 products on matrices of 6 rows and 1000 columns, 0.07 MFLOP or 2 to 3 us each. Alone in a loop
 one of them ran at 24 (Gram matrix times vectors) to 36 GFLOP/s (weights times vectors) on one
 core, where 36 rows ran at 94: little is done with each number that is loaded. And operations this
-small stay on one of the two cores. The rest we put down to sums, paddings and copies between the
-products on JAX, and on PyTorch and TensorFlow to the start of each operation and to writing each
-intermediate result; that part is not measured.
+small stay on one of the two cores: on JAX two stacks in two threads take half the time. The rest
+we put down to sums, paddings and copies between the products on JAX, and on PyTorch and
+TensorFlow to the start of each operation and to writing each intermediate result; that part is
+not measured.
 """
 
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -41,26 +43,27 @@ from wdattn.optimizers.update_rules import Adam
 from wdattn.replicas import Replicas
 
 RATES, SEEDS, DEPTH, BATCH, ROUNDS = np.geomspace(0.002, 0.05, 10), 6, 3, 1000, 5
-STEPS = {"replicas": 3, "literal fit": 20, "model fit": 20, "torch loop": 20}  # in a turn
+# In a turn.
+STEPS = {"replicas": 3, "two stacks": 3, "literal fit": 20, "model fit": 20, "torch loop": 20}
 F, N = 6, 20  # features of a token, context tokens
 
 
-def draw(batches):
-    pairs = [in_context_regression(BATCH, seed=seed) for seed in range(batches)]
+def draw(seeds):
+    pairs = [in_context_regression(BATCH, seed=seed) for seed in seeds]
     return tuple(np.stack(parts) for parts in zip(*pairs, strict=True))
 
 
-def replicas():
-    model, (x, y) = LinearTransformer(DEPTH, F - 1, seed=0), draw(SEEDS)
-    starts = [LinearTransformer(DEPTH, F - 1, seed=seed).get_weights() for seed in range(SEEDS)]
+def replicas(seeds=range(SEEDS)):
+    model, (x, y) = LinearTransformer(DEPTH, F - 1, seed=0), draw(seeds)
+    starts = [LinearTransformer(DEPTH, F - 1, seed=seed).get_weights() for seed in seeds]
     runner = Replicas(
         model,
         keras.losses.MeanSquaredError(),
         Adam(0.9, 0.9),
         starts * len(RATES),
-        rates=np.repeat(RATES, SEEDS),
+        rates=np.repeat(RATES, len(seeds)),
         clipnorms=1.0,
-        batch_of=np.tile(np.arange(SEEDS), len(RATES)),
+        batch_of=np.tile(np.arange(len(seeds)), len(RATES)),
     )
 
     def steps(count):
@@ -68,14 +71,25 @@ def replicas():
             losses = runner.step(x, y)
         np.asarray(losses)
 
-    return steps, len(RATES) * SEEDS
+    return steps, len(RATES) * len(seeds)
+
+
+def two_stacks():
+    """The same runs as two stacks of three seeds, each stepped by a thread of its own."""
+    stacks = [replicas(seeds) for seeds in (range(SEEDS // 2), range(SEEDS // 2, SEEDS))]
+    pool = ThreadPoolExecutor(2)
+
+    def steps(count):
+        list(pool.map(lambda stack: stack[0](count), stacks))
+
+    return steps, sum(runs for _, runs in stacks)
 
 
 def fit(model):
     optimizer = keras.optimizers.Adam(0.02, 0.9, 0.9, epsilon=1e-8, global_clipnorm=1.0)
     model.compile(optimizer, keras.losses.MeanSquaredError())
     count = STEPS["literal fit"]
-    x, y = map(np.concatenate, draw(count))
+    x, y = map(np.concatenate, draw(range(count)))
 
     def steps(_):
         model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
@@ -144,6 +158,7 @@ def limit():
 def main():
     makers = {
         "replicas": replicas,
+        "two stacks": two_stacks,
         "literal fit": lambda: fit(literal_stack()),
         "model fit": lambda: fit(LinearTransformer(DEPTH, F - 1, seed=0)),
         "torch loop": torch_loop,
