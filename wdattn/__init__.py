@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 _ROOMS = (
     "autodiff",
     "backend",
+    "callbacks",
     "data",
     "diagnostics",
     "initializers",

@@ -9,25 +9,48 @@ from wdattn.diagnostics.directional_smoothness import (
     DirectionalSmoothness,
     directional_smoothness,
 )
+from wdattn.diagnostics.effective_rate import EffectiveRate, effective_rate
 from wdattn.diagnostics.generalized_smoothness import (
     GeneralizedSmoothness,
     generalized_smoothness,
 )
 from wdattn.diagnostics.gradient_noise import GradientNoise, gradient_noise, noise_statistics
 from wdattn.diagnostics.gradient_norm import gradient_norm
+from wdattn.diagnostics.group_norms import GroupNorms, gradient_norms, weight_norms
+from wdattn.diagnostics.hessian_eigenvalues import HessianEigenvalues, hessian_eigenvalues
+from wdattn.diagnostics.hessian_trace import HessianTrace, hessian_trace
+from wdattn.diagnostics.jacobian_norm import (
+    JacobianNorm,
+    JacobianNormEstimate,
+    jacobian_norm,
+    jacobian_norm_estimate,
+)
 from wdattn.diagnostics.tails import hill_index, quantile_ratio
 
 __all__ = [
     "ConditionNumber",
     "DirectionalSmoothness",
+    "EffectiveRate",
     "GeneralizedSmoothness",
     "GradientNoise",
+    "GroupNorms",
+    "HessianEigenvalues",
+    "HessianTrace",
+    "JacobianNorm",
+    "JacobianNormEstimate",
     "condition_number",
     "directional_smoothness",
+    "effective_rate",
     "generalized_smoothness",
     "gradient_noise",
     "gradient_norm",
+    "gradient_norms",
+    "hessian_eigenvalues",
+    "hessian_trace",
     "hill_index",
+    "jacobian_norm",
+    "jacobian_norm_estimate",
     "noise_statistics",
     "quantile_ratio",
+    "weight_norms",
 ]
