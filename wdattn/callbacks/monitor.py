@@ -34,7 +34,8 @@ class Monitor(keras.callbacks.Callback):
             first and the last row, and with `steps_per_execution` above 1.
         every: int >= 1, steps.
         file: None, or a path that ends in `.csv` or `.jsonl`, to which each row is appended as soon
-            as it is measured. The columns of a CSV file are those of its first row.
+            as it is measured. The columns of a CSV file are those of its first row; in JSONL null
+            stands for NaN and infinity.
 
     Raises:
         ValueError: if an argument is not of this kind; during `fit` if a gauge returns something

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ class RowFile:
 
     A row is one write, so that a run that is killed loses no row that was measured; an unfinished
     last line, from a machine that went down, is cut off before the next row. The columns of a CSV
-    file are those of its first row.
+    file are those of its first row. JSON knows no NaN and no infinity: null stands for them.
 
     Args:
         path: a path that ends in `.csv` or `.jsonl`. Rows that are there stay.
@@ -39,9 +40,7 @@ class RowFile:
         """
         if self._columns is None:
             self._columns = self._open()
-        line = json.dumps(dict(row)) + "\n"
-        if self.path.suffix == ".csv":
-            line = self._csv(row)
+        line = self._csv(row) if self.path.suffix == ".csv" else _json(row)
         with self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(line)
 
@@ -72,3 +71,11 @@ class RowFile:
             )
         writer.writerow(row[column] for column in self._columns)
         return text.getvalue()
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+    return json.dumps(finite, ensure_ascii=False, allow_nan=False) + "\n"

@@ -15,7 +15,7 @@ class HessianTrace:
     """An estimate of the trace, of the whole Hessian and of its diagonal blocks.
 
     Args:
-        value: float, the mean over the probes; NaN if a product is not finite.
+        value: float, the mean over the probes; not finite if a product is not.
         standard_error: float >= 0, of `value`: the probes' standard deviation over the root of
             their number.
         by_group: a group's name to the trace of its diagonal block; they add up to `value`.
@@ -88,4 +88,5 @@ def hessian_trace(
 
 
 def _standard_error(draws: np.ndarray) -> float:
-    return float(draws.std(ddof=1) / len(draws) ** 0.5)
+    with np.errstate(invalid="ignore"):
+        return float(draws.std(ddof=1) / len(draws) ** 0.5)
