@@ -1,7 +1,28 @@
-"""How parameters move. `update_rules` holds the papers' formulas as pure functions of tensors, and
-the rules built on them, which the replicas apply; a rule is no `keras.optimizers.Optimizer`.
+"""Optimizers whose weight decay can be scheduled, aimed, changed, shown and saved.
+
+`COUPLINGS` and `PRESETS` say what `coupling` and `decay_rules` may be. `update_rules` holds the
+papers' formulas as pure functions of tensors, and the rules built on them, which the replicas
+apply; a rule is no `keras.optimizers.Optimizer`.
 """
 
 from wdattn.optimizers import update_rules
+from wdattn.optimizers.adamw import AdamW
+from wdattn.optimizers.coupling import COUPLINGS, Coupling
+from wdattn.optimizers.decay_row import DecayRow
+from wdattn.optimizers.decay_rules import PRESETS, DecayRules
+from wdattn.optimizers.decay_table import DecayTable
+from wdattn.optimizers.sgdw import SGDW
+from wdattn.optimizers.with_weight_decay import with_weight_decay
 
-__all__ = ["update_rules"]
+__all__ = [
+    "COUPLINGS",
+    "PRESETS",
+    "SGDW",
+    "AdamW",
+    "Coupling",
+    "DecayRow",
+    "DecayRules",
+    "DecayTable",
+    "update_rules",
+    "with_weight_decay",
+]
