@@ -24,6 +24,7 @@ _ROOMS = (
     "plots",
     "replicas",
     "reproduction",
+    "schedules",
 )
 
 __all__ = ["__version__", "reproduce", *_ROOMS]

@@ -14,7 +14,7 @@ __all__ = ["WeightDecayScheduler"]
 
 
 class WeightDecayScheduler(keras.callbacks.Callback):
-    """Sets the optimizer's weight decay at the start of each epoch, as `LearningRateScheduler` does.
+    """Sets the weight decay at the start of each epoch, as `LearningRateScheduler` does the rate.
 
     For a decay that changes from step to step give the optimizer a schedule instead. The epoch's
     decay stands as `weight_decay` in the logs, and so in the history.
@@ -23,9 +23,8 @@ class WeightDecayScheduler(keras.callbacks.Callback):
         schedule: callable `(epoch, weight_decay)`, an int from 0 and a float, to a float >= 0.
 
     Raises:
-        ValueError: if `schedule` is not callable; during `fit`, if the optimizer is not one of ours,
-            since on JAX and TensorFlow a stock one takes no notice of a new decay, or if the
-            schedule returns something else.
+        ValueError: if `schedule` is not callable; during `fit`, if it returns something else, or
+            the optimizer is not one of ours: on JAX and TensorFlow a stock one takes no notice.
     """
 
     def __init__(self, schedule: Callable[[int, float], float]):

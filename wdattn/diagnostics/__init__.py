@@ -10,6 +10,7 @@ from wdattn.diagnostics.directional_smoothness import (
     directional_smoothness,
 )
 from wdattn.diagnostics.effective_rate import EffectiveRate, effective_rate
+from wdattn.diagnostics.explain_optimizer import OptimizerReport, explain_optimizer
 from wdattn.diagnostics.generalized_smoothness import (
     GeneralizedSmoothness,
     generalized_smoothness,
@@ -38,9 +39,11 @@ __all__ = [
     "HessianTrace",
     "JacobianNorm",
     "JacobianNormEstimate",
+    "OptimizerReport",
     "condition_number",
     "directional_smoothness",
     "effective_rate",
+    "explain_optimizer",
     "generalized_smoothness",
     "gradient_noise",
     "gradient_norm",

@@ -40,14 +40,13 @@ class DecayRules:
 
     def __init__(self, rules: str | Sequence):
         self.preset = rules if isinstance(rules, str) else None
-        if self.preset is not None and self.preset not in PRESETS:
+        listed = PRESETS.get(rules) if isinstance(rules, str) else rules
+        if not listed or not isinstance(listed, Sequence):
             raise ValueError(
-                f"`decay_rules` must be one of {', '.join(map(repr, PRESETS))} or a sequence of "
-                f"rules, got {rules!r}"
+                f"`decay_rules` must be one of {', '.join(map(repr, PRESETS))} or a sequence of at "
+                f"least one rule, got {rules!r}"
             )
-        self.rules = tuple(map(_checked, PRESETS[rules] if isinstance(rules, str) else rules))
-        if not self.rules:
-            raise ValueError(f"`decay_rules` must hold at least one rule, got {rules!r}")
+        self.rules = tuple(map(_checked, listed))
 
     def match(self, paths: Sequence[str]) -> list[tuple[str, float, float]]:
         """The rule of each variable.

@@ -3,11 +3,17 @@
 import keras
 from keras import ops
 
-__all__ = ["RuleOptimizer"]
+__all__ = ["COARSE", "RuleOptimizer"]
+
+COARSE = ("bfloat16", "float16")
+"""Types of weights whose moments and remainders are kept in float32."""
 
 
 class RuleOptimizer(keras.optimizers.Optimizer):
     r"""Steps $p \leftarrow p - \eta\, d$ with d the direction of a rule of `update_rules`.
+
+    The direction of a bfloat16 or float16 variable is computed in float32: its squared gradients,
+    and an epsilon of 1e-8, would be 0 in float16.
 
     Args:
         rule: update rule.
@@ -22,16 +28,24 @@ class RuleOptimizer(keras.optimizers.Optimizer):
 
     def build(self, variables):
         super().build(variables)
-        self._slots = self.add_optimizer_variables(variables, list(self._slot_names))
+        self._slots = [
+            [self._slot(variable, name) for variable in variables] for name in self._slot_names
+        ]
+
+    def _slot(self, variable, name):
+        if variable.dtype not in COARSE:
+            return self.add_variable_from_reference(variable, name=name)
+        return self.add_variable(variable.shape, dtype="float32", name=name)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         kept = [slots[index] for slots in self._slots]
-        # TensorFlow hands over the gradient of an embedding as slices.
-        gradient = ops.cast(ops.convert_to_tensor(gradient, sparse=False), variable.dtype)
-        step = ops.cast(self.iterations + 1, variable.dtype)
         slots = tuple(ops.convert_to_tensor(slot) for slot in kept)
-        direction, slots = self._rule(gradient, slots, step)
+        dtype = kept[0].dtype if kept else variable.dtype
+        # TensorFlow hands over the gradient of an embedding as slices.
+        gradient = ops.cast(ops.convert_to_tensor(gradient, sparse=False), dtype)
+        direction, slots = self._rule(gradient, slots, ops.cast(self.iterations + 1, dtype))
         for slot, value in zip(kept, slots, strict=True):
             self.assign(slot, value)
-        self.assign_sub(variable, direction * ops.cast(learning_rate, variable.dtype))
+        change = direction * ops.cast(learning_rate, dtype)
+        self.assign_sub(variable, ops.cast(change, variable.dtype))

@@ -15,11 +15,10 @@ from wdattn.optimizers.coupling import COUPLINGS
 from wdattn.optimizers.decay_row import DecayRow
 from wdattn.optimizers.decay_rules import DecayRules
 from wdattn.optimizers.decay_table import DecayTable
+from wdattn.optimizers.rule_optimizer import COARSE
 from wdattn.schedules import Schedule
 
 __all__ = ["WeightDecay"]
-
-_COARSE = ("bfloat16", "float16")
 
 
 class WeightDecay:
@@ -144,7 +143,7 @@ class WeightDecay:
             raise ValueError("`effective_rate` must have a variable whose decay multiplier is > 0")
         self._remainders = tuple(
             self.add_variable(variable.shape, dtype="float32", name="decay_remainder")
-            if variable.dtype in _COARSE and decay
+            if variable.dtype in COARSE and decay
             else None
             for variable, (decay, _) in zip(variables, self._multipliers, strict=True)
         )
@@ -178,7 +177,7 @@ class WeightDecay:
         super().update_step(gradient, variable, rate)
 
     def _relative_rate(self):
-        """s = η/η_peak, of the rate as it was given."""
+        """The rate as it was given over its peak, s in the couplings."""
         return ops.cast(self.learning_rate, "float32") / self._peak if self._peak else 1.0
 
     def _shrink(self, variable, index, removed):

@@ -17,7 +17,6 @@ _REFUSED = {
 }
 
 
-@cache
 def with_weight_decay(optimizer):
     """A class like a Keras optimizer's, with the weight decay of `AdamW` instead of its own.
 
@@ -50,6 +49,11 @@ def with_weight_decay(optimizer):
                 f"`optimizer` must leave its weights to the decay, got {base.__name__}: "
                 f"{_REFUSED[base.__name__]}"
             )
+    return _made(optimizer)
+
+
+@cache
+def _made(optimizer):
     name = f"{optimizer.__name__}WithWeightDecay"
     made = type(name, (WeightDecay, optimizer), {"__doc__": f"{name}: see `with_weight_decay`."})
     registered = keras.saving.get_registered_name(optimizer).replace(">", ".")

@@ -1,0 +1,49 @@
+"""What the ledger measures is what a user gets: a replica's path is that of `fit`."""
+
+import numpy as np
+import pytest
+
+from wdattn.data import in_context_regression
+from wdattn.models import LinearTransformer
+from wdattn.optimizers import SGDW, AdamW
+from wdattn.optimizers.update_rules import SGD, Adam
+from wdattn.replicas import Replicas
+
+STEPS, BATCH = 30, 64
+RULES = {
+    "adam": (Adam(), lambda rate, decay, clip: AdamW(rate, decay, global_clipnorm=clip)),
+    "momentum": (
+        SGD(0.9),
+        lambda rate, decay, clip: SGDW(rate, decay, momentum=0.9, global_clipnorm=clip),
+    ),
+}
+
+
+def squared(y_true, y_pred):
+    return ((y_true - y_pred) ** 2).mean()
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_the_same_path(name, clip):
+    rule, optimizer = RULES[name]
+    rates, decays = (0.02, 0.01), (0.0, 0.3)
+    batches = [in_context_regression(BATCH, seed=5, step=step) for step in range(STEPS)]
+    x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    starts = [LinearTransformer(2, 5, seed=seed).get_weights() for seed in range(2)]
+    runs = Replicas(
+        LinearTransformer(2, 5, seed=0), squared, rule, starts, rates, decays, clip, (0, 0)
+    )
+    losses = [np.asarray(runs.step(xs[None], ys[None])) for xs, ys in batches]
+    for run, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
+        model = LinearTransformer(2, 5, seed=run)
+        model.compile(optimizer(rate, decay, clip), loss=squared)
+        history = model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
+        found, wanted = runs.weights(run), model.get_weights()
+        for one, other in zip(found, wanted, strict=True):
+            # 30 steps of a few roundings each, on gradients that are sums over a batch.
+            assert np.linalg.norm(one - other) <= 1e-5 * np.linalg.norm(other)
+        moved = [np.linalg.norm(w - start) for w, start in zip(wanted, starts[run], strict=True)]
+        assert max(moved) > 0.1
+        mean = np.mean(losses, axis=0)[run]
+        np.testing.assert_allclose(history.history["loss"][0], mean, rtol=1e-4)
