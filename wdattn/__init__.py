@@ -23,6 +23,7 @@ _ROOMS = (
     "plots",
     "replicas",
     "reproduction",
+    "spectra",
 )
 
 __all__ = ["__version__", "reproduce", *_ROOMS]

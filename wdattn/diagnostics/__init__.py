@@ -1,9 +1,11 @@
 """What a model's loss looks like at its weights: one quantity a file, plain NumPy records out.
 
 Each works on any Keras model, changes nothing in it, and is measured in inference mode: no dropout,
-moving batch statistics.
+moving batch statistics. What needs weights alone (spectra, ranks, balance) is defined in
+`wdattn.spectra`.
 """
 
+from wdattn.diagnostics.attention_layers import attention_layers, iterate_attention_layers
 from wdattn.diagnostics.condition_number import ConditionNumber, condition_number
 from wdattn.diagnostics.directional_smoothness import (
     DirectionalSmoothness,
@@ -15,19 +17,41 @@ from wdattn.diagnostics.generalized_smoothness import (
 )
 from wdattn.diagnostics.gradient_noise import GradientNoise, gradient_noise, noise_statistics
 from wdattn.diagnostics.gradient_norm import gradient_norm
+from wdattn.diagnostics.model_files import load_model
 from wdattn.diagnostics.tails import hill_index, quantile_ratio
+from wdattn.spectra import (
+    balancedness,
+    entropy_rank,
+    gaussian_null,
+    nuclear_gap,
+    product_spectra,
+    pseudo_rank,
+    row_norm_correlation,
+    stable_rank,
+)
 
 __all__ = [
     "ConditionNumber",
     "DirectionalSmoothness",
     "GeneralizedSmoothness",
     "GradientNoise",
+    "attention_layers",
+    "balancedness",
     "condition_number",
     "directional_smoothness",
+    "entropy_rank",
+    "gaussian_null",
     "generalized_smoothness",
     "gradient_noise",
     "gradient_norm",
     "hill_index",
+    "iterate_attention_layers",
+    "load_model",
     "noise_statistics",
+    "nuclear_gap",
+    "product_spectra",
+    "pseudo_rank",
     "quantile_ratio",
+    "row_norm_correlation",
+    "stable_rank",
 ]
