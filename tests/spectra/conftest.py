@@ -13,9 +13,9 @@ def write(path, tensors, kind="F32", metadata=True):
     """A safetensors file: length of the header, header, bytes."""
     header, blob = {"__metadata__": {"format": "pt"}} if metadata else {}, b""
     for name, values in tensors.items():
-        values = np.ascontiguousarray(values)
+        values = np.array(values, order="C")
         if kind == "BF16":  # rounds towards zero, which the tests' values do not mind
-            data = (values.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
+            data = (np.atleast_1d(values).astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
         else:
             data = values.astype(KINDS[kind]).tobytes()
         offsets = [len(blob), len(blob) + len(data)]

@@ -47,7 +47,7 @@ _ROTATIONS = {
 def attention_layers(model: keras.Model) -> list[AttentionFactors]:
     """The attention layers of a model, also of models and layers nested in it, head by head.
 
-    It knows `MultiHeadAttention` and `GroupedQueryAttention` of Keras, layers that name their
+    It knows `MultiHeadAttention` and `GroupQueryAttention` of Keras, layers that name their
     projections as those do, most attention of keras_hub, and CLIP's of keras_cv. Scale, mask,
     dropout and gates are not part of the matrices.
 

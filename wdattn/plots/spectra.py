@@ -53,7 +53,7 @@ def spectra(blocks, *, null=None, title="", note=""):
             axes.set_ylabel(f"{name}\nσ / largest σ", fontsize=9)
         top += height
     for axes in grid[-1]:
-        axes.set_xlabel("singular value, from the largest", fontsize=9)
+        axes.set_xlabel("singular value no.", fontsize=9)
     figure.legend(handles=_legend(null), loc="outside upper right", ncols=3)
     footer(figure, [note, f"{lost} heads are zero and cannot be drawn." if lost else ""])
     return figure

@@ -57,8 +57,8 @@ class Safetensors(Mapping[str, np.ndarray]):
             return np.zeros(shape)
         values = np.memmap(path, stored, "r", offset=start, shape=(count,))
         if kind == "BF16":  # the upper half of a float32
-            return (values.astype("<u4") << 16).view("<f4").astype("float64").reshape(shape)
-        return values.astype("float64").reshape(shape)
+            values = (np.array(values, "<u4") << 16).view("<f4")
+        return np.array(values, "float64").reshape(shape)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
