@@ -1,4 +1,4 @@
-"""Each kind of attention, read from its layer, gives the scores and outputs that the layer gives."""
+"""Each kind of attention: its factors give the outputs that the layer itself gives."""
 
 import keras
 import numpy as np
@@ -85,7 +85,9 @@ class Projections(layers.Layer):
     def call(self, x):
         q, k, v = (ops.reshape(part(x), (TOKENS, 2, -1)) for part in self.parts[:3])
         weights = ops.softmax(ops.einsum("qhd,khd->hqk", q, k) / np.sqrt(WIDTH / 2))
-        return self.parts[3](ops.reshape(ops.einsum("hqk,khd->qhd", weights, v), (1, TOKENS, WIDTH)))
+        return self.parts[3](
+            ops.reshape(ops.einsum("hqk,khd->qhd", weights, v), (1, TOKENS, WIDTH))
+        )
 
 
 @pytest.mark.parametrize("signature", SIGNATURES, ids=lambda names: names.output)
@@ -107,7 +109,9 @@ def test_a_kernel_with_its_axes_in_another_order(rng):
             for name, (equation, heads) in shapes.items():
                 part = layers.EinsumDense(equation, (None, heads, 3), name=name)
                 setattr(self, f"{name}_dense", part)
-            self.output_dense = layers.EinsumDense("btnh,nhd->btd", (None, 4), name="attention_output")
+            self.output_dense = layers.EinsumDense(
+                "btnh,nhd->btd", (None, 4), name="attention_output"
+            )
 
         def build(self, shape):
             for part in (self.query_dense, self.key_dense, self.value_dense):
@@ -206,9 +210,11 @@ def test_measuring_leaves_no_trace(rng):
     model.compile("adam", "mse")
     x = rng.normal(size=(4, TOKENS, WIDTH))
     model.fit(x, x[..., :1], verbose=0)
-    before = [np.array(ops.convert_to_numpy(v)) for v in (*model.variables, *model.optimizer.variables)]
+    before = [
+        np.array(ops.convert_to_numpy(v)) for v in (*model.variables, *model.optimizer.variables)
+    ]
     trainable = [layer.trainable for layer in model._flatten_layers()]
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002, the global state is what is meant
     for factors in attention_layers(model):
         factors.query[:] = 0  # a copy: the model does not see it
     rows_of(attention_layers(model))
@@ -216,7 +222,7 @@ def test_measuring_leaves_no_trace(rng):
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
     assert [layer.trainable for layer in model._flatten_layers()] == trainable
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
 def test_the_numbers_are_those_of_numpy_on_the_saved_weights(rng):

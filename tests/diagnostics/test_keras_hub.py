@@ -1,4 +1,4 @@
-"""Attention of keras_hub and keras_cv; run where these extras are installed (`make test-extras`)."""
+"""Attention of keras_hub and keras_cv, where they are installed: `make test-extras`."""
 
 import json
 import warnings
@@ -71,7 +71,12 @@ def test_a_rotation_of_the_pairs_leaves_the_scores_of_llama(models, rng):
     weights = {weight.path: weight for weight in model.weights}
     turn = np.eye(4)
     for (i, j), angle in zip(factors.rotary, (0.5, 1.2), strict=True):
-        turn[[i, i, j, j], [i, j, i, j]] = (np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle))
+        turn[[i, i, j, j], [i, j, i, j]] = (
+            np.cos(angle),
+            -np.sin(angle),
+            np.sin(angle),
+            np.cos(angle),
+        )
     for name, part in (("query", factors.query), ("key", factors.key)):
         weights[f"{factors.name}/{name}/kernel"].assign((part @ turn).transpose(1, 0, 2))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(model(tokens)), before, atol=1e-4)

@@ -27,7 +27,9 @@ def test_the_gap_is_half_the_squared_norms_less_the_nuclear_norm(factors):
         np.testing.assert_allclose(found.absolute[h], half - nuclear)
         np.testing.assert_allclose(found.relative[h], 1 - nuclear / half)
         np.testing.assert_allclose(found.nuclear_norm[h], nuclear)
-    np.testing.assert_allclose(found.ratio, found.nuclear_norm / (found.nuclear_norm + found.absolute))
+    np.testing.assert_allclose(
+        found.ratio, found.nuclear_norm / (found.nuclear_norm + found.absolute)
+    )
 
 
 def test_balancedness_is_the_distance_of_the_gram_matrices(factors):
@@ -72,7 +74,9 @@ def test_a_shared_factor_is_held_against_the_sum_of_its_heads(rng):
         found, expected = gauge(left, right), gauge(left, stacked)
         for name in ("absolute", "relative"):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name))
-    np.testing.assert_allclose(row_norm_correlation(left, right), row_norm_correlation(left, stacked))
+    np.testing.assert_allclose(
+        row_norm_correlation(left, right), row_norm_correlation(left, stacked)
+    )
     sums = [sum(right[h].T @ right[h] for h in (2 * g, 2 * g + 1)) for g in range(2)]
     expected = [np.linalg.norm(left[g].T @ left[g] - sums[g]) for g in range(2)]
     np.testing.assert_allclose(balancedness(left, right).absolute, expected)

@@ -81,7 +81,9 @@ def test_rows_as_json_and_csv_hold_the_same(attention):
     assert names.split(",") == list(rows[0]) and len(others) == 15
     cells = dict(zip(names.split(","), first.split(","), strict=True))
     assert float(cells["balancedness"]) == rows[0]["balancedness"]
-    assert [float(value) for value in cells["singular_values"].split()] == rows[0]["singular_values"]
+    assert [float(value) for value in cells["singular_values"].split()] == rows[0][
+        "singular_values"
+    ]
     assert as_json([]).split() == ["[", "]"] and as_csv([]) == ""
 
 

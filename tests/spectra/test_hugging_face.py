@@ -18,7 +18,9 @@ def gpt2(rng, layers, prefix=""):
     shapes = {"c_attn.weight": (WIDTH, 3 * WIDTH), "c_attn.bias": (3 * WIDTH,),
               "c_proj.weight": (WIDTH, WIDTH), "c_proj.bias": (WIDTH,)}  # fmt: skip
     names = {f"{prefix}h.{i}.attn.{name}": s for i in range(layers) for name, s in shapes.items()}
-    return {name: rng.normal(size=s) for name, s in {f"{prefix}wte.weight": (5, WIDTH), **names}.items()}
+    return {
+        name: rng.normal(size=s) for name, s in {f"{prefix}wte.weight": (5, WIDTH), **names}.items()
+    }
 
 
 def linear(rng, layers, start, parts, rows=None, bias=True, prefix=""):
@@ -61,7 +63,9 @@ def test_gpt2(rng, tmp_path, safetensors, prefix):
     at = f"{prefix}h.1.attn"
     weight, bias = tensors[f"{at}.c_attn.weight"], tensors[f"{at}.c_attn.bias"]
     query = (x @ weight + bias)[:WIDTH].reshape(HEADS, -1)
-    key, value = ((y @ weight + bias)[n * WIDTH : (n + 1) * WIDTH].reshape(HEADS, -1) for n in (1, 2))
+    key, value = (
+        (y @ weight + bias)[n * WIDTH : (n + 1) * WIDTH].reshape(HEADS, -1) for n in (1, 2)
+    )
     for head in range(HEADS):
         alone = np.zeros((HEADS, 4))
         alone[head] = value[head]

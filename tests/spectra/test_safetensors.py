@@ -70,7 +70,11 @@ def header(tmp_path, text, blob=b"", length=None):
         (b"not json", None, "must be a safetensors file, got JSONDecodeError"),
         ([1, 2], None, "must be a safetensors file, got"),
         ({"a": {"dtype": "F32", "shape": [1]}}, None, "KeyError"),
-        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, None, "must hold 'a' whole"),
+        (
+            {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}},
+            None,
+            "must hold 'a' whole",
+        ),
     ],
 )
 def test_a_broken_file_is_told(tmp_path, text, length, words):
@@ -85,8 +89,10 @@ def test_an_empty_file(tmp_path):
         Safetensors(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize(("kind", "shape", "words"), [("I64", [1], "F64, F32, F16, BF16, got I64"),
-                                                      ("F32", [3], "must have 3 numbers")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "shape", "words"),
+    [("I64", [1], "F64, F32, F16, BF16, got I64"), ("F32", [3], "must have 3 numbers")],
+)
 def test_a_tensor_that_cannot_be_read(tmp_path, kind, shape, words):
     entry = {"dtype": kind, "shape": shape, "data_offsets": [0, 8]}
     read = Safetensors(header(tmp_path, {"a": entry}, b"\0" * 8))

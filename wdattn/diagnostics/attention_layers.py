@@ -109,13 +109,13 @@ def _read(layer) -> AttentionFactors:
     if isinstance(signature, Signature):
         matrices = [_matrix(parts[name]) for name in vars(signature).values()]
         query, key, value, output = (matrix for matrix, _ in matrices)
-        biases = [bias for _, bias in matrices[:3]]
+        biases: list[np.ndarray | None] = [bias for _, bias in matrices[:3]]
         heads = _heads(layer, parts[signature.query])
     else:
         heads = _heads(layer, parts[FUSED[0]])
         matrix, bias = _matrix(parts[FUSED[0]])
         query, key, value = _thirds(matrix, heads)
-        biases = [None] * 3 if bias is None else _thirds(bias, heads)
+        biases = [None] * 3 if bias is None else [*_thirds(bias, heads)]
         output, _ = _matrix(parts[FUSED[1]])
     rank = query.shape[1] // heads
     groups = key.shape[1] // rank

@@ -69,14 +69,18 @@ def _separate(
 
 def _fused(tensors: Safetensors, start: str, heads: Heads) -> AttentionFactors:
     """GPT-2's `Conv1D`: (inputs, outputs), with query, key and value side by side."""
-    q, k, v = np.split(tensors[f"{start}c_attn.weight"], 3, axis=1)
+    query, key, value = np.split(tensors[f"{start}c_attn.weight"], 3, axis=1)
     name = f"{start}c_attn.bias"
     biases = np.split(tensors[name], 3) if name in tensors else [None] * 3
     return AttentionFactors(
-        start.rstrip("."),
-        *(_columns(part, heads.queries, "c_attn") for part in (q, k, v)),
-        _columns(tensors[f"{start}c_proj.weight"].T, heads.queries, "c_proj"),
-        *(_by_head(bias, heads.queries) for bias in biases),
+        name=start.rstrip("."),
+        query=_columns(query, heads.queries, "c_attn"),
+        key=_columns(key, heads.queries, "c_attn"),
+        value=_columns(value, heads.queries, "c_attn"),
+        output=_columns(tensors[f"{start}c_proj.weight"].T, heads.queries, "c_proj"),
+        query_bias=_by_head(biases[0], heads.queries),
+        key_bias=_by_head(biases[1], heads.queries),
+        value_bias=_by_head(biases[2], heads.queries),
     )
 
 

@@ -27,7 +27,19 @@ _NORMED = " Queries and keys are normalised: decay does not drive key_query to b
 
 
 def rows_of(layers: Iterable[AttentionFactors], biases: bool = False, first: int = 0) -> Rows:
-    """The rows of one layer after another, each with the layer's `index`, counted from `first`."""
+    """The rows of `head_rows` of one layer after another, each with the layer's `index`.
+
+    Args:
+        layers: the layers' matrices, in the model's order; read once, so a generator will do.
+        biases: bool. As for `head_rows`.
+        first: int. The index of the first layer.
+
+    Returns:
+        list of dict.
+
+    Raises:
+        ValueError: as `head_rows`.
+    """
     return [
         {"index": index, **row}
         for index, attention in enumerate(layers, first)
@@ -38,7 +50,12 @@ def rows_of(layers: Iterable[AttentionFactors], biases: bool = False, first: int
 def panels(rows: Rows) -> tuple[dict, dict]:
     """What `wdattn.plots.spectra` draws: spectra by product and layer, and a null by product.
 
-    A product has no null where its layers differ in shape.
+    Args:
+        rows: of `rows_of`.
+
+    Returns:
+        dict from product to a dict from layer to its heads' singular values; dict from product to
+        `(rank,)` float64, without the products whose layers differ in shape.
     """
     blocks: dict[str, dict[str, list[list[float]]]] = {}
     shapes: dict[str, set[tuple[int, int, int]]] = {}
@@ -51,12 +68,26 @@ def panels(rows: Rows) -> tuple[dict, dict]:
 
 
 def as_json(rows: Rows) -> str:
-    """A list of objects, one a line."""
+    """A list of objects, one a line.
+
+    Args:
+        rows: of `rows_of`.
+
+    Returns:
+        str, a JSON list.
+    """
     return "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]"
 
 
 def as_csv(rows: Rows) -> str:
-    """A line of names, then one a row; singular values are separated by blanks."""
+    """A line of names, then one a row; singular values are separated by blanks.
+
+    Args:
+        rows: of `rows_of`.
+
+    Returns:
+        str, without the last newline.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -66,7 +97,14 @@ def as_csv(rows: Rows) -> str:
 
 
 def as_table(rows: Rows) -> Table:
-    """A line a head and product; the caption says how to read it."""
+    """A line a head and product; the caption says how to read it.
+
+    Args:
+        rows: of `rows_of`.
+
+    Returns:
+        rich `Table`.
+    """
     caption = _CAPTION
     caption += _SHARED if any(row["group"] != row["head"] for row in rows) else ""
     caption += _ROTARY if any(row["rotary"] for row in rows) else ""

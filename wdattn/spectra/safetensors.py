@@ -52,10 +52,12 @@ class Safetensors(Mapping[str, np.ndarray]):
         stored = np.dtype(_TYPES[kind])
         count = int(np.prod(shape, dtype="int64"))
         if count * stored.itemsize != stop - start:
-            raise ValueError(f"{name!r} must have {count} numbers of {kind}, got {stop - start} bytes")
+            raise ValueError(
+                f"{name!r} must have {count} numbers of {kind}, got {stop - start} bytes"
+            )
         if not count:
             return np.zeros(shape)
-        values = np.memmap(path, stored, "r", offset=start, shape=(count,))
+        values: np.ndarray = np.memmap(path, stored, "r", offset=start, shape=(count,))
         if kind == "BF16":  # the upper half of a float32
             values = (np.array(values, "<u4") << 16).view("<f4")
         return np.array(values, "float64").reshape(shape)
@@ -72,7 +74,14 @@ class Safetensors(Mapping[str, np.ndarray]):
 
 
 def is_safetensors(path: str | Path) -> bool:
-    """Whether a path is named like a safetensors file or the index of several."""
+    """Whether a path is named like a safetensors file or the index of several.
+
+    Args:
+        path: str or path; it need not exist.
+
+    Returns:
+        bool.
+    """
     return str(path).endswith((".safetensors", INDEX))
 
 
@@ -110,7 +119,9 @@ def _header(path: Path) -> dict[str, tuple[Path, str, list[int], int, int]]:
             for name, entry in header.items()
         }
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} must be a safetensors file, got {error!r} in its header") from None
+        raise ValueError(
+            f"{path} must be a safetensors file, got {error!r} in its header"
+        ) from None
     for name, (*_, start, stop) in entries.items():
         if not 8 + length <= start <= stop <= size:
             raise ValueError(f"{path} must hold {name!r} whole, got {size} bytes of {stop}")
