@@ -6,7 +6,7 @@ attention-only transformer of two layers, width 32, two heads of 16, learns asso
 drawn for each sequence, then six keys whose values it must give; 5 % of the answers are random.
 AdamW of Keras, rate 0.003 after a warm-up of 200 steps, 4000 steps of 32 sequences. Everything is
 decayed by 0.1 in both arms, but for the projections of attention, which are not decayed in one.
-Takes about a minute on JAX.
+A few minutes on one core with JAX.
 """
 
 import argparse

@@ -47,7 +47,7 @@ def test_many_layers_go_on_in_a_new_row(heads):
     titles = [axes.get_title("left") for axes in figure.axes]
     assert titles == [*panels, *[""] * 4] * 2
     assert [axes.axison for axes in figure.axes[8:12]] == [False] * 4
-    assert figure.get_suptitle() == "T" and figure.get_supxlabel() == "N."
+    assert figure.get_suptitle() == "T\n" and figure.get_supxlabel() == "N."
 
 
 def test_heads_of_several_widths(heads):

@@ -110,6 +110,9 @@ def test_llama_shares_keys_and_rotates_halves(rng, tmp_path, safetensors):
     (layer,) = hugging_face_layers(path)
     assert layer.query.shape == (6, WIDTH, 4) and layer.key.shape == (2, WIDTH, 4)
     assert layer.rotary.tolist() == [[0, 2], [1, 3]] and layer.query_bias is None
+    config = {"num_attention_heads": 6, "partial_rotary_factor": 0.5}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert next(hugging_face_layers(path)).rotary.tolist() == [[0, 1]]
     q, k, v, o = (tensors[f"model.layers.0.{part}.weight"] for part in LLAMA)
     found = product_spectra(*layer.product("key_query"))
     values = product_spectra(*layer.product("value_output"))

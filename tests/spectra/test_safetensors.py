@@ -27,6 +27,12 @@ def test_a_tensor_outlives_the_file_and_may_be_written_to(rng, tmp_path, safeten
     values += 1
 
 
+def test_names_and_shapes_are_known_without_reading(rng, tmp_path, safetensors, monkeypatch):
+    read = Safetensors(safetensors(tmp_path / "x.safetensors", {"a": rng.normal(size=(2, 3))}))
+    monkeypatch.setattr(np, "memmap", lambda *args, **kwargs: pytest.fail("reads"))
+    assert "a" in read and "b" not in read and len(list(read)) == 1 and read.shape("a") == (2, 3)
+
+
 def test_an_empty_tensor(tmp_path, safetensors):
     read = Safetensors(safetensors(tmp_path / "x.safetensors", {"a": np.zeros((0, 3))}))
     assert read["a"].shape == (0, 3)

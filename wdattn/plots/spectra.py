@@ -2,10 +2,12 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from wdattn.plots.style import CYCLE, GREY, PANELS_WIDTH, canvas, footer, styled
+from wdattn.plots.style import CYCLE, GREY, canvas, footer, styled
 
 COLUMNS = 6  # panels side by side; more than that go on in a new row
+PANEL, WIDE_PANEL = (1.9, 1.75), (3.5, 2.4)  # inches; the latter where there are one or two
 SHARE = 0.95  # of the sum, which the pseudo-rank counts to
 
 
@@ -35,10 +37,12 @@ def spectra(blocks, *, null=None, title="", note=""):
         raise ValueError(f"`blocks` must hold at least one panel a product, got {blocks!r}")
     columns = min(COLUMNS, max(map(len, blocks.values())))
     heights = [-(-len(panels) // columns) for panels in blocks.values()]
-    size = max(1.9 * columns, 6.4 if columns > 1 else 4.6), 1.0 + 1.75 * sum(heights)
-    size = (min(size[0], PANELS_WIDTH + 2), size[1] + (1.2 if columns < 3 else 0))
-    figure, grid = canvas(*size, title=title, rows=sum(heights), columns=columns, sharey=True)
-    lost, most, top = 0, 0, 0
+    width, height = PANEL if columns > 2 else WIDE_PANEL
+    size = width * columns, 1.0 + height * sum(heights)
+    figure, grid = canvas(
+        *size, title=f"{title}\n", rows=sum(heights), columns=columns, sharey=True
+    )
+    lost, top = 0, 0
     for (name, panels), height in zip(blocks.items(), heights, strict=True):
         rows = grid[top : top + height]
         for axes in rows.ravel()[len(panels) :]:
@@ -46,15 +50,18 @@ def spectra(blocks, *, null=None, title="", note=""):
         for axes, (label, values) in zip(rows.ravel(), panels.items(), strict=False):
             heads = _heads(values, f"blocks[{name!r}][{label!r}]")
             lost += len(values) - len(heads)
-            most = max(most, len(heads))
             _panel(axes, heads, (null or {}).get(name))
             axes.set_title(label, fontweight="bold", fontsize=9)
         for axes in rows[:, 0]:
             axes.set_ylabel(f"{name}\nσ / largest σ", fontsize=9)
         top += height
-    for axes in grid[-1]:
+    for column in grid.T:
+        axes = [axes for axes in column if axes.axison][-1]
         axes.set_xlabel("singular value no.", fontsize=9)
-    figure.legend(handles=_legend(null), loc="outside upper right", ncols=3)
+    # On the title's second line: a narrow figure has no room beside it.
+    below = 1 - 0.24 / size[1]
+    look = {"loc": "upper left", "bbox_to_anchor": (0, below), "borderaxespad": 0}
+    figure.legend(handles=_legend(null), ncols=3, **look)
     footer(figure, [note, f"{lost} heads are zero and cannot be drawn." if lost else ""])
     return figure
 
@@ -80,6 +87,7 @@ def _panel(axes, heads, null):
         places = np.arange(1, len(null) + 1)
         axes.plot(places, null / null[0], color=GREY, linewidth=1.2, dashes=(4, 2), gid="null")
     axes.set_ylim(0, 1.05)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.tick_params(labelsize=8)
 
 

@@ -14,10 +14,11 @@ from wdattn.spectra.safetensors import Safetensors
 
 @dataclass(frozen=True)
 class Heads:
-    """How many heads ask, and how many keys and values they share."""
+    """How many heads ask, how many keys and values they share, and which part of them rotates."""
 
     queries: int
     groups: int
+    rotated: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def _separate(
 
     def read(tensors: Safetensors, start: str, heads: Heads) -> AttentionFactors:
         query, key, value, output = (_linear(tensors, start + name) for name in needs)
+        rank = query[0].shape[1] // heads.queries
         return AttentionFactors(
             name=start.rstrip("."),
             query=_columns(query[0], heads.queries, "query"),
@@ -60,7 +62,7 @@ def _separate(
             query_bias=_by_head(query[1], heads.queries),
             key_bias=_by_head(key[1], heads.groups),
             value_bias=_by_head(value[1], heads.groups),
-            rotary=rotated_halves(query[0].shape[1] // heads.queries) if rotary else None,
+            rotary=rotated_halves(int(rank * heads.rotated)) if rotary else None,
             query_key_norm=f"{start}q_norm.weight" in tensors,
         )
 
@@ -189,7 +191,8 @@ def _heads(tensors: Safetensors, start: str, config: dict, asked: int | None) ->
     if (rows[1] * queries) % rows[0]:
         raise ValueError(f"`heads` must fit queries of {rows[0]} and keys of {rows[1]} units in "
                          f"{start}, got {queries}")  # fmt: skip
-    return Heads(queries, rows[1] * queries // rows[0])
+    part = config.get("partial_rotary_factor") or 1.0  # StableLM rotates the first units alone
+    return Heads(queries, rows[1] * queries // rows[0], part)
 
 
 def _columns(matrix: np.ndarray, heads: int, name: str) -> np.ndarray:

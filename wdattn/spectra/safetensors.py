@@ -62,6 +62,9 @@ class Safetensors(Mapping[str, np.ndarray]):
             values = (np.array(values, "<u4") << 16).view("<f4")
         return np.array(values, "float64").reshape(shape)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries  # the one of `Mapping` would read the tensor
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
