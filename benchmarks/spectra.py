@@ -3,7 +3,10 @@
 `python benchmarks/spectra.py`: width 768, 12 heads of 64, as in GPT-2 and ViT-Base, both products.
 The two take turns in one process; read the ratio, not the milliseconds. Memory is the most that
 NumPy held at once beyond the weights, by `tracemalloc`. The largest difference of the singular
-values is over the largest one.
+values is over the largest one. Where other work competes for the cores, `OPENBLAS_NUM_THREADS=1`
+keeps the small factorisations from waiting for each other's threads.
+
+On one core of a busy machine: 90 ms against 7.6 s a layer, a ratio of 84, and 1.5 MB against 4.6 MB.
 """
 
 import argparse
