@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from rich.table import Table
@@ -40,11 +41,9 @@ def rows_of(layers: Iterable[AttentionFactors], biases: bool = False, first: int
     Raises:
         ValueError: as `head_rows`.
     """
-    return [
-        {"index": index, **row}
-        for index, attention in enumerate(layers, first)
-        for row in head_rows(attention, biases)
-    ]
+    # By `map` and not by a loop, whose variable would hold one layer while the next is read.
+    rows = map(partial(head_rows, biases=biases), layers)
+    return [{"index": index, **row} for index, part in enumerate(rows, first) for row in part]
 
 
 def panels(rows: Rows) -> tuple[dict, dict]:
