@@ -3,13 +3,14 @@
 #   make reproduce       re-measures the headline claims of every paper; the report is in results/
 #   make reproduce-all   re-measures every claim of every paper
 #   make test            runs the tests and the doctests on every backend
+#   make test-extras     runs the tests that need keras-hub and keras-cv, on every backend
 #   make lint            linter, formatter and type checker
 #   make docs            builds the site into site/
 #   make records         re-measures what the site shows: every claim and control on every backend
 #   make clean           removes everything that these made, except results/
 #
 # Variables: SCALE=smoke|laptop|paper and BACKEND=jax|tensorflow|torch for the first two,
-# BACKENDS="jax torch" for `make test`, PYTHON=python3.12 for all of them.
+# BACKENDS="jax torch" for `make test` and `make test-extras`, PYTHON=python3.12 for all of them.
 
 PYTHON ?= python3
 SCALE ?= laptop
@@ -23,7 +24,7 @@ endif
 WDATTN = .venv-$(BACKEND)/bin/wdattn
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: help reproduce reproduce-all test lint docs records clean
+.PHONY: help reproduce reproduce-all test test-extras lint docs records clean
 .DELETE_ON_ERROR:
 
 help:
@@ -36,13 +37,23 @@ reproduce-all: .venv-$(BACKEND)/installed
 	$(WDATTN) reproduce --all --scale $(SCALE) --backend $(BACKEND)
 
 # Every backend has its turn even where one before it failed; then any failure fails the target.
-test: .venv/installed
+define on_every_backend
 	@failed=""; \
 	for backend in $(BACKENDS); do \
 		echo "== $$backend"; \
-		KERAS_BACKEND=$$backend $(PYTEST) || failed="$$failed $$backend"; \
+		KERAS_BACKEND=$$backend $(1) || failed="$$failed $$backend"; \
 	done; \
 	test -z "$$failed" || { echo "tests failed on:$$failed" >&2; exit 1; }
+endef
+
+test: .venv/installed
+	$(call on_every_backend,$(PYTEST))
+
+# Without the extras these tests skip themselves; here a skip would hide that one is missing.
+test-extras: .venv-extras/installed
+	@.venv-extras/bin/python -c 'from importlib.metadata import version; \
+		print("keras-hub", version("keras-hub"), "keras-cv", version("keras-cv"))'
+	$(call on_every_backend,.venv-extras/bin/python -m pytest tests/diagnostics/test_keras_hub.py)
 
 lint: .venv/installed
 	.venv/bin/ruff check .
@@ -82,6 +93,10 @@ endef
 
 .venv/installed: EXTRAS = jax,tensorflow,torch,test
 .venv/installed: pyproject.toml constraints.txt
+	$(install)
+
+.venv-extras/installed: EXTRAS = jax,tensorflow,torch,hub,cv,test
+.venv-extras/installed: pyproject.toml constraints.txt
 	$(install)
 
 .venv-%/installed: EXTRAS = $*

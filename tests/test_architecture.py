@@ -18,19 +18,19 @@ PACKAGE = Path(__file__).parents[1] / "wdattn"
 
 MAY_ENTER = {
     "cli": "autodiff backend callbacks data diagnostics initializers layers models ops optimizers "
-    "papers plots replicas reproduction schedules",
+    "papers plots replicas reproduction schedules spectra",
     "papers": "autodiff data diagnostics initializers layers models ops optimizers plots "
-    "reproduction schedules",
+    "reproduction schedules spectra",
     "reproduction": "autodiff backend diagnostics optimizers plots replicas schedules",
     "callbacks": "diagnostics optimizers schedules",
-    "diagnostics": "autodiff layers ops optimizers",
+    "diagnostics": "autodiff layers ops optimizers spectra",
     "models": "autodiff initializers layers ops",
     "replicas": "autodiff backend optimizers",
     "optimizers": "backend schedules",
     "layers": "initializers ops",
     "autodiff": "backend",
     "ops": "backend",
-    **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules"), ""),
+    **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules", "spectra"), ""),
 }
 ARROWS = {room: set(others.split()) for room, others in MAY_ENTER.items()}
 
@@ -44,7 +44,7 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
-    r"wdattn(\.(__main__|cli|backend_choice|reproduction|papers"
+    r"wdattn(\.(__main__|cli|backend_choice|reproduction|papers|spectra|spectra\.\w+"
     r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
 )
 

@@ -25,6 +25,7 @@ _ROOMS = (
     "replicas",
     "reproduction",
     "schedules",
+    "spectra",
 )
 
 __all__ = ["__version__", "reproduce", *_ROOMS]

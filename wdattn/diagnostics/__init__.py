@@ -1,9 +1,11 @@
 """What a model's loss looks like at its weights: one quantity a file, plain NumPy records out.
 
 Each works on any Keras model, changes nothing in it, and is measured in inference mode: no dropout,
-moving batch statistics.
+moving batch statistics. What needs weights alone (spectra, ranks, balance) is defined in
+`wdattn.spectra`.
 """
 
+from wdattn.diagnostics.attention_layers import attention_layers, iterate_attention_layers
 from wdattn.diagnostics.condition_number import ConditionNumber, condition_number
 from wdattn.diagnostics.directional_smoothness import (
     DirectionalSmoothness,
@@ -26,7 +28,18 @@ from wdattn.diagnostics.jacobian_norm import (
     jacobian_norm,
     jacobian_norm_estimate,
 )
+from wdattn.diagnostics.model_files import load_model
 from wdattn.diagnostics.tails import hill_index, quantile_ratio
+from wdattn.spectra import (
+    balancedness,
+    entropy_rank,
+    gaussian_null,
+    nuclear_gap,
+    product_spectra,
+    pseudo_rank,
+    row_norm_correlation,
+    stable_rank,
+)
 
 __all__ = [
     "ConditionNumber",
@@ -40,10 +53,14 @@ __all__ = [
     "JacobianNorm",
     "JacobianNormEstimate",
     "OptimizerReport",
+    "attention_layers",
+    "balancedness",
     "condition_number",
     "directional_smoothness",
     "effective_rate",
+    "entropy_rank",
     "explain_optimizer",
+    "gaussian_null",
     "generalized_smoothness",
     "gradient_noise",
     "gradient_norm",
@@ -51,9 +68,16 @@ __all__ = [
     "hessian_eigenvalues",
     "hessian_trace",
     "hill_index",
+    "iterate_attention_layers",
     "jacobian_norm",
     "jacobian_norm_estimate",
+    "load_model",
     "noise_statistics",
+    "nuclear_gap",
+    "product_spectra",
+    "pseudo_rank",
     "quantile_ratio",
+    "row_norm_correlation",
+    "stable_rank",
     "weight_norms",
 ]

@@ -11,6 +11,7 @@ from wdattn.plots.overlay import backend_overlay, largest_distance
 from wdattn.plots.quantiles import quantiles
 from wdattn.plots.ratios import ratios
 from wdattn.plots.scatter import scatter, scatter_panels
+from wdattn.plots.spectra import spectra
 from wdattn.plots.style import caption, png, shrunk
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "scatter",
     "scatter_panels",
     "shrunk",
+    "spectra",
 ]
