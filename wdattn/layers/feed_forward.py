@@ -103,13 +103,15 @@ class FeedForward(keras.layers.Layer):
         }
 
     def _dense(self, name, width, shape):
-        dense = keras.layers.Dense(
-            width,
-            use_bias=self.use_bias,
+        dense = keras.layers.EinsumDense(
+            "...i,io->...o",  # `Dense` rounds float64 to float32 on PyTorch
+            output_shape=width,
+            bias_axes="o" if self.use_bias else None,
             kernel_initializer=arguments.fresh(self.kernel_initializer, self.path, name, "kernel"),
             bias_initializer=arguments.fresh(self.bias_initializer, self.path, name, "bias"),
             name=name,
             dtype=self.dtype_policy,
         )
+        dense.supports_masking = True
         dense.build(shape)
         return dense

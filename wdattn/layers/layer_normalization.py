@@ -1,9 +1,10 @@
 """Layer normalisation with right second derivatives."""
 
 import keras
-from keras import backend, ops
+from keras import ops
 
 from wdattn.layers import arguments, normalized_axes
+from wdattn.ops.at_least_float32 import at_least_float32
 from wdattn.ops.moments import moments
 
 
@@ -75,7 +76,7 @@ class LayerNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         axes = normalized_axes.among(self.axis, inputs.shape)
-        x = ops.cast(inputs, backend.result_type(inputs.dtype, "float32"))
+        x = ops.cast(inputs, at_least_float32(inputs))
         mean, variance = moments(x, axes, keepdims=True)
         y = (x - mean) * ops.rsqrt(variance + self.epsilon)
         if self.gamma is not None:

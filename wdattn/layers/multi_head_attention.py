@@ -39,9 +39,9 @@ class MultiHeadAttention(keras.layers.Layer):
     rank. Its bias of keys and queries, `(heads, key features)`, is $W_K^\top b_Q$: the softmax does
     not see the terms that no key enters. Its bias of the output is $b_O + \sum_h P^h b_V^h$.
 
-    `keras.ops.dot_product_attention` does the work where it can: no dropout, no scores asked for,
-    `value_dim` = `key_dim`, not merged. As in Keras, a query that may look at nothing then gets the
-    mean of all values, and 0 where the scores are formed.
+    `keras.ops.dot_product_attention` does the work where it can: factored, no dropout, no scores
+    asked for, `value_dim` = `key_dim`, not float64. As in Keras, a query that may look at nothing
+    then gets the mean of all values, and 0 where the scores are formed.
 
     Args:
         num_heads: int >= 1.
@@ -232,8 +232,9 @@ class MultiHeadAttention(keras.layers.Layer):
         self._check(query.shape, value.shape, key.shape)
         masks = (query_mask, value_mask, key_mask, attention_mask)
         merged, scale = self.parametrization == "merged", 1 / math.sqrt(self.key_dim)
-        even = self.value_dim in (None, self.key_dim)  # elsewhere it fails on JAX
-        fused = even and not (merged or return_attention_scores or (self.dropout and training))
+        fused = not (merged or return_attention_scores or self.dropout)
+        # Keras' op fails on JAX for other widths, and rounds float64 there and on PyTorch.
+        fused = fused and self.value_dim in (None, self.key_dim) and self.compute_dtype != "float64"
         plain = self.sliding_window is None and all(mask is None for mask in masks)
         kernel_is_causal = fused and plain and use_causal_mask  # without a mask in memory
         causal = use_causal_mask and not kernel_is_causal

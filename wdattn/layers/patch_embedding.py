@@ -52,9 +52,10 @@ class PatchEmbedding(keras.layers.Layer):
         self.compute_output_shape(input_shape)
         rows, columns = self.patch_size
         place = (self.path, "projection")
-        self.projection = keras.layers.Dense(
-            self.embed_dim,
-            use_bias=self.use_bias,
+        self.projection = keras.layers.EinsumDense(
+            "bpi,io->bpo",  # `Dense` rounds float64 to float32 on PyTorch
+            output_shape=(None, self.embed_dim),
+            bias_axes="o" if self.use_bias else None,
             kernel_initializer=arguments.fresh(self.kernel_initializer, *place, "kernel"),
             bias_initializer=arguments.fresh(self.bias_initializer, *place, "bias"),
             name="projection",

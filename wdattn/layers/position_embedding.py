@@ -3,9 +3,10 @@
 import math
 
 import keras
-from keras import backend, ops
+from keras import ops
 
 from wdattn.layers import arguments
+from wdattn.ops.at_least_float32 import at_least_float32
 from wdattn.ops.positions import places
 from wdattn.ops.sine_cosine import sine_cosine, sine_cosine_2d
 
@@ -82,11 +83,9 @@ class PositionEmbedding(keras.layers.Layer):
         if self.kind == "learned":
             if positions is None:
                 return inputs + self.embeddings[:tokens]
-            rows = places(tokens, positions, "int32")
-            return inputs + ops.take(self.embeddings, rows, axis=0)
-        exact = backend.result_type(inputs.dtype, "float32")
-        rows = places(tokens, positions, exact)
-        embeddings = sine_cosine(rows, features, self.max_wavelength)
+            return inputs + ops.take(self.embeddings, places(tokens, positions), axis=0)
+        rows, exact = places(tokens, positions), at_least_float32(inputs)
+        embeddings = sine_cosine(rows, features, self.max_wavelength, exact)
         return inputs + ops.cast(embeddings, inputs.dtype)
 
     def compute_output_shape(self, input_shape):

@@ -3,9 +3,10 @@
 import math
 
 import keras
-from keras import backend, ops
+from keras import ops
 
 from wdattn.layers import arguments, normalized_axes
+from wdattn.ops.at_least_float32 import at_least_float32
 
 
 @keras.saving.register_keras_serializable("wdattn")
@@ -45,7 +46,7 @@ class RMSNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         axes = normalized_axes.among(self.axis, inputs.shape)
-        x = ops.cast(inputs, backend.result_type(inputs.dtype, "float32"))
+        x = ops.cast(inputs, at_least_float32(inputs))
         # Not `ops.mean`, which rounds float64 to float32 on JAX and PyTorch.
         square = ops.sum(ops.square(x), axes, keepdims=True) / math.prod(x.shape[a] for a in axes)
         y = x * ops.rsqrt(square + self.epsilon) * normalized_axes.along(self.scale, axes, x)

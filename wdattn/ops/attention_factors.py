@@ -44,7 +44,8 @@ class AttentionFactors:
 
     def products(self) -> AttentionProducts:
         """The products of each head."""
+        # Not `ops.matmul`, which rounds float64 to float32 on PyTorch.
         return AttentionProducts(
-            ops.matmul(self.key, ops.swapaxes(self.query, 1, 2)),
-            ops.matmul(self.output, ops.swapaxes(self.value, 1, 2)),
+            ops.einsum("hik,hjk->hij", self.key, self.query),
+            ops.einsum("hik,hjk->hij", self.output, self.value),
         )

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from keras import backend, ops
+from keras import ops
+
+from wdattn.ops.at_least_float32 import at_least_float32
 
 FORBIDDEN = -1e9  # the exponential of it is 0 beside that of any score
 
@@ -20,8 +22,8 @@ def attention_scores(query: Any, key: Any, mask: Any = None) -> Any:
     """
     heads = "h" if len(key.shape) == 4 else ""
     scores = ops.einsum(f"bthd,bs{heads}d->bhts", query, key)
-    dtype = backend.standardize_dtype(scores.dtype)
-    scores = ops.cast(scores, backend.result_type(dtype, "float32"))
+    dtype = scores.dtype
+    scores = ops.cast(scores, at_least_float32(scores))
     if mask is not None:
         scores = ops.where(mask, scores, FORBIDDEN)
     scores = ops.cast(ops.softmax(scores), dtype)

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from keras import backend, ops
+from keras import ops
 
-from wdattn.ops.positions import places
+from wdattn.ops.at_least_float32 import at_least_float32
+from wdattn.ops.positions import cos_sin, places
 
 
 def rotary_embedding(x: Any, positions: Any = None, max_wavelength: float = 10_000.0) -> Any:
@@ -27,7 +28,7 @@ def rotary_embedding(x: Any, positions: Any = None, max_wavelength: float = 10_0
         max_wavelength: float > 0.
 
     Returns:
-        Tensor of the shape and dtype of `x`; the angles are float32, or float64 where `x` is.
+        Tensor of the shape and dtype of `x`. Places that are not tensors have float64 angles.
 
     Raises:
         ValueError: if `x` or `positions` has another shape, or `dim` is odd.
@@ -40,12 +41,10 @@ def rotary_embedding(x: Any, positions: Any = None, max_wavelength: float = 10_0
     shape = tuple(x.shape)
     if len(shape) != 4 or shape[-1] is None or shape[-1] % 2:
         raise ValueError(f"`x` must be (batch, tokens, heads, dim) with an even dim, got {shape}")
-    dtype, half = backend.standardize_dtype(x.dtype), shape[-1] // 2
-    exact = backend.result_type(dtype, "float32")
-    frequencies = ops.convert_to_tensor(max_wavelength ** (-np.arange(half) / half), exact)
-    angles = places(ops.shape(x)[1], positions, exact)[..., None, None] * frequencies
-    cos, sin = ops.cos(angles), ops.sin(angles)  # ([batch,] tokens, 1, dim / 2)
-    x = ops.cast(x, exact)
-    first, second = x[..., :half], x[..., half:]
+    half, exact = shape[-1] // 2, at_least_float32(x)
+    frequencies = max_wavelength ** (-np.arange(half) / half)
+    tables = cos_sin(places(ops.shape(x)[1], positions), frequencies, exact)
+    cos, sin = (table[..., None, :] for table in tables)  # ([batch,] tokens, 1, dim / 2)
+    first, second = ops.cast(x[..., :half], exact), ops.cast(x[..., half:], exact)
     turned = ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-    return ops.cast(turned, dtype)
+    return ops.cast(turned, x.dtype)

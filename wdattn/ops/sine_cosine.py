@@ -5,23 +5,26 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from wdattn.ops.positions import cos_sin
 
-def sine_cosine(places: Any, features: int, max_wavelength: float) -> Any:
+
+def sine_cosine(places: Any, features: int, max_wavelength: float, dtype: str) -> Any:
     """Vaswani et al. (2017), Section 3.5: sine and cosine alternate, features 2k and 2k + 1.
 
     Args:
-        places: float tensor of any shape.
+        places: `(tokens,)` or `(batch, tokens)` int, as `positions.places` gives them.
         features: int, even.
         max_wavelength: float > 0. The angles are place * max_wavelength^(-2k / features).
+        dtype: float32 or float64.
 
     Returns:
         Tensor of the shape of `places` and an axis of features.
     """
     half = features // 2
     frequencies = max_wavelength ** (-np.arange(half) / half)
-    angles = places[..., None] * ops.convert_to_tensor(frequencies, places.dtype)
-    both = ops.stack([ops.sin(angles), ops.cos(angles)], axis=-1)
-    return ops.reshape(both, (*ops.shape(places), features))
+    cos, sin = cos_sin(places, frequencies, dtype)
+    both = ops.stack([sin, cos], axis=-1)
+    return ops.reshape(both, (*ops.shape(sin)[:-1], features))
 
 
 def sine_cosine_2d(rows: int, columns: int, features: int, max_wavelength: float) -> np.ndarray:
