@@ -111,7 +111,7 @@ def test_gradients_equal_keras(rng, kind, self_attention):
         given = {"query": given["value"], "value": given["value"]}
     theirs, ours = pair(rng, given)
     options = masks(rng, kind) if not self_attention else {"use_causal_mask": kind != "none"}
-    target = rng.normal(size=numpy(ours(**given))[0].shape).astype("float32")
+    target = ops.convert_to_tensor(rng.normal(size=numpy(ours(**given))[0].shape), "float32")
     both = []
     for layer in (theirs, ours):
 
