@@ -34,7 +34,7 @@ def rotary_embedding(x: Any, positions: Any = None, max_wavelength: float = 10_0
         ValueError: if `x` or `positions` has another shape, or `dim` is odd.
 
     Examples:
-        >>> rotary_embedding([[[[1.0, 0.0]]]], positions=2)[0, 0, 0].tolist()
+        >>> [float(x) for x in rotary_embedding([[[[1.0, 0.0]]]], positions=2)[0, 0, 0]]
         [-0.416, 0.909]
     """
     x = ops.convert_to_tensor(x)
