@@ -322,7 +322,7 @@ def test_second_derivatives_are_right(rng, second_derivative, arguments):
 
 
 def test_second_derivatives_of_the_fused_attention_are_right(rng):
-    """Float32 is fused, float64 is not. On PyTorch the fused one has no second derivative itself."""
+    """Float32 is fused, float64 is not. On PyTorch the fused one has none of its own."""
     x = rng.normal(size=(2, 5, 6))
     vectors, weights, products = [], [], []
     for dtype in ("float64", "float32"):
