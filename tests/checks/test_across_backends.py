@@ -3,6 +3,7 @@
 The numbers here are held on each backend by itself. The slow test starts the other ones.
 """
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from wdattn import layers
 from wdattn.data import in_context_regression
 from wdattn.models import LinearTransformer
 
@@ -33,11 +35,14 @@ if keras_runs_on != name:
 model = keras.saving.load_model(folder + "/model.keras")
 x, y = in_context_regression(16, seed=9, step=4)
 start = wdattn.models.LinearTransformer(seed=11)
+images = np.load(folder + "/images.npy")
+vision = keras.saving.load_model(folder + "/vision.keras")
 np.savez(
     folder + "/" + name,
     x=x,
     y=y,
     prediction=keras.ops.convert_to_numpy(model(x)),
+    logits=keras.ops.convert_to_numpy(vision(images)),
     **{f"loaded_{i}": w for i, w in enumerate(model.get_weights())},
     **{f"start_{i}": w for i, w in enumerate(start.get_weights())},
 )
@@ -70,6 +75,20 @@ def test_golden_prediction():
 GOLDEN = [-3.1534769595588052, -0.917883213254898]  # by the literal formula in float64 NumPy
 
 
+def vision_model():
+    """Most layers, in one model, with layers inside of layers."""
+    inputs = keras.Input((None, None, 3))
+    x = layers.PatchEmbedding(2, 8, name="patches")(inputs)
+    x = layers.PositionEmbedding(6, name="positions")(x)
+    turned = [layers.QueryKeyNormalization, layers.RotaryEmbedding]
+    factored = functools.partial(layers.MultiHeadAttention, 2, 4, query_key=turned)
+    merged = functools.partial(layers.MultiHeadAttention, 2, 4, parametrization="merged")
+    swiglu = functools.partial(layers.FeedForward, 6, "swiglu")
+    x = layers.TransformerBlock(factored, name="block_0")(x, use_causal_mask=True)
+    x = layers.TransformerBlock(merged, swiglu, "rms", name="block_1")(x)
+    return keras.Model(inputs, layers.LayerNormalization(name="norm")(x))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("other", OTHERS)
 def test_file_and_seed_give_the_same_on_another_backend(other, tmp_path):
@@ -77,6 +96,11 @@ def test_file_and_seed_give_the_same_on_another_backend(other, tmp_path):
         pytest.skip(f"{other} is not installed")
     model = LinearTransformer(2, 5, "full", stddev=0.2, seed=3)
     model.save(tmp_path / "model.keras")
+    vision, generator = vision_model(), np.random.default_rng(0)
+    vision.set_weights([generator.normal(scale=0.5, size=w.shape) for w in vision.get_weights()])
+    vision.save(tmp_path / "vision.keras")
+    images = generator.normal(size=(2, 4, 6, 3)).astype("float32")
+    np.save(tmp_path / "images", images)
     environment = {**os.environ, "KERAS_BACKEND": other}
     command = [sys.executable, "-c", ON_ANOTHER_BACKEND, str(tmp_path), other]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -91,3 +115,5 @@ def test_file_and_seed_give_the_same_on_another_backend(other, tmp_path):
         assert np.array_equal(there[f"start_{index}"], weight)
     prediction = ops.convert_to_numpy(model(x))
     np.testing.assert_allclose(there["prediction"], prediction, rtol=1e-4, atol=1e-6)  # float32
+    logits = ops.convert_to_numpy(vision(images))
+    np.testing.assert_allclose(there["logits"], logits, rtol=1e-4, atol=1e-5)  # float32

@@ -1,6 +1,14 @@
 """Stateless tensor functions in `keras.ops`: the mathematics of the layers, without weights."""
 
+from wdattn.ops.attention_factors import AttentionFactors, AttentionProducts
 from wdattn.ops.gram_recursion import gram_recursion
 from wdattn.ops.moments import moments
+from wdattn.ops.rotary_embedding import rotary_embedding
 
-__all__ = ["gram_recursion", "moments"]
+__all__ = [
+    "AttentionFactors",
+    "AttentionProducts",
+    "gram_recursion",
+    "moments",
+    "rotary_embedding",
+]

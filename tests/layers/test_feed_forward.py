@@ -1,0 +1,63 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from scipy.special import erf, expit
+
+from wdattn.layers import FeedForward
+
+ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu": lambda x: x * (1 + erf(x / np.sqrt(2))) / 2,
+    "gelu_tanh": lambda x: x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2,
+    "swiglu": lambda x: x * expit(x),
+    "geglu": lambda x: x * (1 + erf(x / np.sqrt(2))) / 2,
+}
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_equals_numpy(rng, activation, use_bias):
+    x = rng.normal(size=(2, 3, 4))
+    layer = FeedForward(6, activation, use_bias=use_bias, dtype="float64", name="mine")
+    layer.build(x.shape)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    own = {v.path: ops.convert_to_numpy(v) for v in layer.weights}
+
+    def dense(name, x):
+        return x @ own[f"mine/{name}/kernel"] + own.get(f"mine/{name}/bias", 0)
+
+    function, hidden = ACTIVATIONS[activation], dense("hidden", x)
+    gated = activation.endswith("glu")
+    hidden = function(dense("gate", x)) * hidden if gated else function(hidden)
+    found = ops.convert_to_numpy(layer(x))
+    # Keras' exact GELU rounds float64 to float32 on some backends.
+    np.testing.assert_allclose(found, dense("output", hidden), rtol=1e-6, atol=1e-6)
+    assert len(own) == (2 + gated) * (1 + use_bias)
+
+
+def test_dropout_acts_between_the_layers_in_training_alone(rng):
+    x = rng.normal(size=(2, 3, 4)).astype("float32")
+    layer = FeedForward(64, "relu", dropout=0.5, seed=1)
+    still = ops.convert_to_numpy(layer(x))
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x, training=False)), still)
+    moved = ops.convert_to_numpy(layer(x, training=True))
+    assert np.abs(moved - still).max() > 0.01 and np.all(moved != 0)
+
+
+def test_a_seeded_start_depends_on_the_place(rng):
+    from wdattn.initializers import Normal
+
+    layer = FeedForward(4, "swiglu", kernel_initializer=Normal(seed=0), name="mine")
+    layer.build((None, 4))
+    kernels = [ops.convert_to_numpy(v) for v in layer.weights if v.name == "kernel"]
+    assert len({kernel.tobytes() for kernel in kernels}) == 3
+    again = FeedForward(4, "swiglu", kernel_initializer=Normal(seed=0), name="mine")
+    again.build((None, 4))
+    assert np.array_equal(ops.convert_to_numpy(again.weights[0]), kernels[0])
+
+
+def test_masks_go_through():
+    x = keras.layers.Embedding(5, 4, mask_zero=True)(np.array([[1, 2, 0]]))
+    mask = FeedForward(6)(x)._keras_mask
+    assert ops.convert_to_numpy(mask).tolist() == [[True, True, False]]

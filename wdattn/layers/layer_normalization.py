@@ -1,0 +1,115 @@
+"""Layer normalisation with right second derivatives."""
+
+import keras
+from keras import ops
+
+from wdattn.layers import arguments, normalized_axes
+from wdattn.ops.at_least_float32 import at_least_float32
+from wdattn.ops.moments import moments
+
+
+@keras.saving.register_keras_serializable("wdattn")
+class LayerNormalization(keras.layers.Layer):
+    r"""As `keras.layers.LayerNormalization`, and its second derivative is right everywhere.
+
+    $$y = \gamma\, \frac{x - m}{\sqrt{v + \epsilon}} + \beta$$
+
+    Ba et al. (2016), with mean m and variance v over `axis`. On TensorFlow Keras' layer stops a
+    gradient inside the variance, so that Hessian-vector products through it are wrong. Arguments,
+    weights and values are Keras'. float16 and bfloat16 are computed in float32.
+
+    Args:
+        axis: int, or a list of ints.
+        epsilon: float > 0.
+        center: bool. Whether there is a `beta`.
+        scale: bool. Whether there is a `gamma`.
+        beta_initializer: of `beta`.
+        gamma_initializer: of `gamma`.
+        beta_regularizer: of `beta`.
+        gamma_regularizer: of `gamma`.
+        beta_constraint: of `beta`.
+        gamma_constraint: of `gamma`.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: float tensor that has the axes.
+
+    Returns:
+        Tensor of the shape of `inputs`.
+
+    Raises:
+        ValueError: if an argument is not of this kind, or `inputs` lacks an axis.
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.autocast = False  # float32 inputs stay exact under a mixed policy
+        self.axis = normalized_axes.checked(axis)
+        self.epsilon = arguments.real("epsilon", epsilon)
+        self.center = arguments.flag("center", center)
+        self.scale = arguments.flag("scale", scale)
+        self.beta_initializer = arguments.initializer("beta_initializer", beta_initializer)
+        self.gamma_initializer = arguments.initializer("gamma_initializer", gamma_initializer)
+        self.beta_regularizer = arguments.regularizer("beta_regularizer", beta_regularizer)
+        self.gamma_regularizer = arguments.regularizer("gamma_regularizer", gamma_regularizer)
+        self.beta_constraint = arguments.constraint("beta_constraint", beta_constraint)
+        self.gamma_constraint = arguments.constraint("gamma_constraint", gamma_constraint)
+
+    def build(self, input_shape):
+        shape = tuple(input_shape[axis] for axis in normalized_axes.among(self.axis, input_shape))
+        self.gamma = self._weight("gamma", shape) if self.scale else None
+        self.beta = self._weight("beta", shape) if self.center else None
+
+    def call(self, inputs):
+        axes = normalized_axes.among(self.axis, inputs.shape)
+        x = ops.cast(inputs, at_least_float32(inputs))
+        mean, variance = moments(x, axes, keepdims=True)
+        y = (x - mean) * ops.rsqrt(variance + self.epsilon)
+        if self.gamma is not None:
+            y = y * normalized_axes.along(self.gamma, axes, y)
+        if self.beta is not None:
+            y = y + normalized_axes.along(self.beta, axes, y)
+        return ops.cast(y, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        normalized_axes.among(self.axis, input_shape)
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": arguments.config(self.beta_initializer),
+            "gamma_initializer": arguments.config(self.gamma_initializer),
+            "beta_regularizer": arguments.config(self.beta_regularizer),
+            "gamma_regularizer": arguments.config(self.gamma_regularizer),
+            "beta_constraint": arguments.config(self.beta_constraint),
+            "gamma_constraint": arguments.config(self.gamma_constraint),
+        }
+
+    def _weight(self, name, shape):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=arguments.fresh(getattr(self, f"{name}_initializer"), self.path, name),
+            regularizer=getattr(self, f"{name}_regularizer"),
+            constraint=getattr(self, f"{name}_constraint"),
+            autocast=False,
+        )
