@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wdattn.spectra import balancedness, nuclear_gap, product_spectra, row_norm_correlation
-from wdattn.spectra.attention_factors import rotated_halves, rotated_neighbours
+from wdattn.spectra.attention_heads import rotated_halves, rotated_neighbours
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from wdattn.spectra import AttentionFactors, as_csv, as_json, as_table, head_rows, panels, rows_of
-from wdattn.spectra.attention_factors import rotated_halves
+from wdattn.spectra import AttentionHeads, as_csv, as_json, as_table, head_rows, panels, rows_of
+from wdattn.spectra.attention_heads import rotated_halves
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def attention(rng):
     shapes = {"query": (4, 9, 2), "key": (2, 9, 2), "value": (2, 9, 2), "output": (4, 9, 2),
               "query_bias": (4, 2), "key_bias": (2, 2), "value_bias": (2, 2)}  # fmt: skip
     factors = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    return AttentionFactors("block/attention", rotary=rotated_halves(2), **factors)
+    return AttentionHeads("block/attention", rotary=rotated_halves(2), **factors)
 
 
 def test_a_row_for_each_head_and_product(attention):
@@ -67,7 +67,7 @@ def test_an_unknown_product(attention):
 
 
 def test_a_dead_head_has_no_relative_numbers(attention):
-    dead = AttentionFactors("dead", *(np.zeros((1, 4, 2)) for _ in range(4)))
+    dead = AttentionHeads("dead", *(np.zeros((1, 4, 2)) for _ in range(4)))
     row = json.loads(as_json(rows_of([dead])))[0]
     assert row["nuclear_ratio"] is row["entropy_rank"] is row["balancedness"] is None
     assert row["pseudo_rank"] == 0
@@ -90,7 +90,7 @@ def test_rows_as_json_and_csv_hold_the_same(attention):
 def test_the_caption_says_what_is_special(attention):
     table = as_table(rows_of([attention]))
     assert table.row_count == 8 and "share a key" in table.caption and "Rotary" in table.caption
-    plain = AttentionFactors("a", *(np.ones((2, 4, 2)) for _ in range(4)), query_key_norm=True)
+    plain = AttentionHeads("a", *(np.ones((2, 4, 2)) for _ in range(4)), query_key_norm=True)
     caption = as_table(rows_of([plain])).caption
     assert "share a key" not in caption and "Rotary" not in caption and "normalised" in caption
 
@@ -103,5 +103,5 @@ def test_panels_of_layers_and_their_null(attention):
     }
     assert np.shape(blocks["P W_V"]["layer 1"]) == (4, 2)
     assert null["P W_V"].shape == (2,)
-    other = AttentionFactors("b", *(np.ones((2, 4, 2)) for _ in range(4)))
+    other = AttentionHeads("b", *(np.ones((2, 4, 2)) for _ in range(4)))
     assert panels(rows_of([attention, other]))[1] == {}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from wdattn.spectra import AttentionFactors
-from wdattn.spectra.attention_factors import rotated_halves, rotated_neighbours
+from wdattn.spectra import AttentionHeads
+from wdattn.spectra.attention_heads import rotated_halves, rotated_neighbours
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ _ROTATIONS = {
 }
 
 
-def attention_layers(model: keras.Model) -> list[AttentionFactors]:
+def attention_layers(model: keras.Model) -> list[AttentionHeads]:
     """The attention layers of a model, also of models and layers nested in it, head by head.
 
     It knows `MultiHeadAttention` and `GroupQueryAttention` of Keras, layers that name their
@@ -66,7 +66,7 @@ def attention_layers(model: keras.Model) -> list[AttentionFactors]:
 
 def iterate_attention_layers(
     model: keras.Model, layer: int | None = None
-) -> Iterator[AttentionFactors]:
+) -> Iterator[AttentionHeads]:
     """The layers of `attention_layers` one at a time, for models whose copy does not fit in memory.
 
     Args:
@@ -104,7 +104,7 @@ def _signature(layer) -> Signature | tuple[str, str] | None:
     return FUSED if names >= set(FUSED) else None
 
 
-def _read(layer) -> AttentionFactors:
+def _read(layer) -> AttentionHeads:
     parts, signature = _sublayers(layer), _signature(layer)
     if isinstance(signature, Signature):
         matrices = [_matrix(parts[name]) for name in vars(signature).values()]
@@ -125,7 +125,7 @@ def _read(layer) -> AttentionFactors:
             f"{name!r} must have kernels for {heads} heads, got {query.shape[1]} query units and "
             f"{key.shape[1]} key units"
         )
-    return AttentionFactors(
+    return AttentionHeads(
         name=name,
         query=_by_head(query, heads),
         key=_by_head(key, groups),

@@ -5,7 +5,7 @@ gigabytes can be looked at layer by layer. `wdattn.diagnostics.attention_layers`
 records from a Keras model.
 """
 
-from wdattn.spectra.attention_factors import AttentionFactors
+from wdattn.spectra.attention_heads import AttentionHeads
 from wdattn.spectra.balance import (
     Balancedness,
     NuclearGap,
@@ -22,7 +22,7 @@ from wdattn.spectra.ranks import PseudoRank, entropy_rank, pseudo_rank, stable_r
 from wdattn.spectra.safetensors import Safetensors, is_safetensors
 
 __all__ = [
-    "AttentionFactors",
+    "AttentionHeads",
     "Balancedness",
     "GaussianNull",
     "NuclearGap",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wdattn.spectra.attention_factors import PRODUCTS, AttentionFactors
+from wdattn.spectra.attention_heads import PRODUCTS, AttentionHeads
 from wdattn.spectra.balance import balancedness, nuclear_gap, row_norm_correlation
 from wdattn.spectra.gaussian_null import gaussian_null
 from wdattn.spectra.product_spectra import product_spectra, triangle
@@ -16,7 +16,7 @@ from wdattn.spectra.ranks import entropy_rank, pseudo_rank, stable_rank
 null_of = lru_cache(maxsize=None)(gaussian_null)
 
 
-def head_rows(attention: AttentionFactors, biases: bool = False) -> list[dict[str, Any]]:
+def head_rows(attention: AttentionHeads, biases: bool = False) -> list[dict[str, Any]]:
     """A row for each head of `key_query`, then one for each head of `value_output`.
 
     The spectrum is the head's own. Gap, balance and correlation are its group's, which heads that
@@ -36,7 +36,7 @@ def head_rows(attention: AttentionFactors, biases: bool = False) -> list[dict[st
     return [row for name in PRODUCTS for row in _rows(attention, name, biases)]
 
 
-def _rows(attention: AttentionFactors, name: str, biases: bool) -> list[dict[str, Any]]:
+def _rows(attention: AttentionHeads, name: str, biases: bool) -> list[dict[str, Any]]:
     shared, own = attention.product(name, biases)
     in_group = len(own) // len(shared)
     rank, width = own.shape[2], (attention.query if name == "key_query" else own).shape[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wdattn.spectra.attention_factors import AttentionFactors, rotated_halves
+from wdattn.spectra.attention_heads import AttentionHeads, rotated_halves
 from wdattn.spectra.safetensors import Safetensors
 
 
@@ -36,7 +36,7 @@ class Naming:
     family: str
     layer: str
     needs: tuple[str, ...]
-    read: Callable[[Safetensors, str, Heads], AttentionFactors]
+    read: Callable[[Safetensors, str, Heads], AttentionHeads]
 
 
 def _linear(tensors: Safetensors, name: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -50,10 +50,10 @@ def _separate(
 ) -> Naming:
     """A family with four linear layers: query, key, value and output."""
 
-    def read(tensors: Safetensors, start: str, heads: Heads) -> AttentionFactors:
+    def read(tensors: Safetensors, start: str, heads: Heads) -> AttentionHeads:
         query, key, value, output = (_linear(tensors, start + name) for name in needs)
         rank = query[0].shape[1] // heads.queries
-        return AttentionFactors(
+        return AttentionHeads(
             name=start.rstrip("."),
             query=_columns(query[0], heads.queries, "query"),
             key=_columns(key[0], heads.groups, "key"),
@@ -69,12 +69,12 @@ def _separate(
     return Naming(family, layer, tuple(f"{name}.weight" for name in needs), read)
 
 
-def _fused(tensors: Safetensors, start: str, heads: Heads) -> AttentionFactors:
+def _fused(tensors: Safetensors, start: str, heads: Heads) -> AttentionHeads:
     """GPT-2's `Conv1D`: (inputs, outputs), with query, key and value side by side."""
     query, key, value = np.split(tensors[f"{start}c_attn.weight"], 3, axis=1)
     name = f"{start}c_attn.bias"
     biases = np.split(tensors[name], 3) if name in tensors else [None] * 3
-    return AttentionFactors(
+    return AttentionHeads(
         name=start.rstrip("."),
         query=_columns(query, heads.queries, "c_attn"),
         key=_columns(key, heads.queries, "c_attn"),
@@ -111,7 +111,7 @@ NAMINGS = (
 
 def hugging_face_layers(
     path: str | Path, heads: int | None = None, layer: int | None = None
-) -> Iterator[AttentionFactors]:
+) -> Iterator[AttentionHeads]:
     """The attention layers of a safetensors file in Hugging Face's naming, one at a time.
 
     GPT-2 (fused, transposed `Conv1D`), BERT, ViT and LLaMA, whose names Mistral and Qwen use too.
@@ -206,7 +206,7 @@ def _by_head(bias: np.ndarray | None, heads: int) -> np.ndarray | None:
     return None if bias is None else bias.reshape(heads, -1)
 
 
-def _fitting(factors: AttentionFactors) -> AttentionFactors:
+def _fitting(factors: AttentionHeads) -> AttentionHeads:
     """The layer, if its matrices fit each other."""
     for name in ("key_query", "value_output"):
         shared, own = factors.product(name)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from wdattn.spectra.attention_factors import AttentionFactors
+from wdattn.spectra.attention_heads import AttentionHeads
 from wdattn.spectra.head_rows import head_rows, null_of
 
 Rows = list[dict[str, Any]]
@@ -27,7 +27,7 @@ _ROTARY = " Rotary embedding: balance and row norms of key_query are of pairs of
 _NORMED = " Queries and keys are normalised: decay does not drive key_query to balance."
 
 
-def rows_of(layers: Iterable[AttentionFactors], biases: bool = False, first: int = 0) -> Rows:
+def rows_of(layers: Iterable[AttentionHeads], biases: bool = False, first: int = 0) -> Rows:
     """The rows of `head_rows` of one layer after another, each with the layer's `index`.
 
     Args:

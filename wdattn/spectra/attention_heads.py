@@ -8,7 +8,7 @@ PRODUCTS = ("key_query", "value_output")
 
 
 @dataclass(frozen=True)
-class AttentionFactors:
+class AttentionHeads:
     """The matrices of one attention layer, head by head, the tokens' side first.
 
     Where heads share a key and a value (grouped-query attention), `key` and `value` have one
