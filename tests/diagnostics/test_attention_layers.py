@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from wdattn import layers as ours
 from wdattn.diagnostics import attention_layers, iterate_attention_layers
 from wdattn.diagnostics.attention_layers import SIGNATURES
 from wdattn.spectra import rows_of
@@ -43,8 +44,9 @@ def called(layer, *inputs):
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("value_dim", [None, 3])
-def test_multi_head_attention(rng, bias, value_dim):
-    layer = layers.MultiHeadAttention(2, 4, value_dim, use_bias=bias, name="mha")
+@pytest.mark.parametrize("kind", [layers.MultiHeadAttention, ours.MultiHeadAttention])
+def test_multi_head_attention(rng, kind, bias, value_dim):
+    layer = kind(2, 4, value_dim, use_bias=bias, name="mha")
     query, key = rng.normal(size=(TOKENS, WIDTH)), rng.normal(size=(7, 6))
     layer.build((1, TOKENS, WIDTH), (1, 7, 6))
     (factors,) = attention_layers(filled(layer, rng))
@@ -152,6 +154,20 @@ def test_a_rotary_embedding_and_normalised_queries_are_seen():
     assert attention_layers(layer)[0].rotary.tolist() == [[0, 1]]
     layer.use_rope = False
     assert attention_layers(layer)[0].rotary is None
+
+
+def test_our_rotary_embedding_and_normalised_queries_are_seen(rng):
+    layer = ours.MultiHeadAttention(
+        2, 4, query_key=[ours.QueryKeyNormalization, ours.RotaryEmbedding], name="mha"
+    )
+    layer.build((1, TOKENS, WIDTH), (1, TOKENS, WIDTH))
+    (factors,) = attention_layers(layer)
+    assert factors.rotary.tolist() == [[0, 2], [1, 3]] and factors.query_key_norm
+    opened = layer.factors()
+    for name in ("query", "key", "value", "output"):
+        np.testing.assert_array_equal(
+            getattr(factors, name), ops.convert_to_numpy(getattr(opened, name))
+        )
 
 
 def small_model(**options):

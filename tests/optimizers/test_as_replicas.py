@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keras import ops
 
 from wdattn.data import in_context_regression
 from wdattn.models import LinearTransformer
@@ -20,7 +21,7 @@ RULES = {
 
 
 def squared(y_true, y_pred):
-    return ((y_true - y_pred) ** 2).mean()
+    return ops.mean(ops.square(y_true - y_pred))
 
 
 @pytest.mark.parametrize("name", RULES)

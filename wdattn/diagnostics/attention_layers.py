@@ -135,7 +135,7 @@ def _read(layer) -> AttentionHeads:
         key_bias=_bias_by_head(biases[1], groups),
         value_bias=_bias_by_head(biases[2], groups),
         rotary=_rotary(layer, parts, rank),
-        query_key_norm=any(_normalises(name) for name in parts),
+        query_key_norm=any(map(_normalises, parts.values())),
     )
 
 
@@ -200,6 +200,8 @@ def _rotary(layer, parts, rank: int) -> np.ndarray | None:
     return rule(turned)  # GPT-NeoX, Qwen 3.5: the first units
 
 
-def _normalises(name: str) -> bool:
-    """Whether a sub-layer of that name normalises queries or keys."""
-    return "norm" in name and name.startswith(("query", "key", "q_", "k_"))
+def _normalises(part: keras.layers.Layer) -> bool:
+    """Whether a sub-layer normalises queries or keys: ours by its class, others by their names."""
+    if type(part).__name__ == "QueryKeyNormalization":
+        return True
+    return "norm" in part.name and part.name.startswith(("query", "key", "q_", "k_"))

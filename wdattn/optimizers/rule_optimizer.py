@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from wdattn.backend.keras_optimizers import dense
+
 __all__ = ["COARSE", "RuleOptimizer"]
 
 COARSE = ("bfloat16", "float16")
@@ -42,9 +44,8 @@ class RuleOptimizer(keras.optimizers.Optimizer):
         kept = [slots[index] for slots in self._slots]
         slots = tuple(ops.convert_to_tensor(slot) for slot in kept)
         dtype = kept[0].dtype if kept else variable.dtype
-        # TensorFlow hands over the gradient of an embedding as slices.
-        gradient = ops.cast(ops.convert_to_tensor(gradient, sparse=False), dtype)
-        direction, slots = self._rule(gradient, slots, ops.cast(self.iterations + 1, dtype))
+        step = ops.cast(self.iterations + 1, dtype)
+        direction, slots = self._rule(ops.cast(dense(gradient), dtype), slots, step)
         for slot, value in zip(kept, slots, strict=True):
             self.assign(slot, value)
         change = direction * ops.cast(learning_rate, dtype)

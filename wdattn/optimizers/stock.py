@@ -4,7 +4,7 @@ import re
 
 import keras
 
-from wdattn.backend.keras_decay import judged_name
+from wdattn.backend.keras_optimizers import judged_name
 
 __all__ = ["excluded_by", "exclusion_patterns", "judged_name", "optimizer_of", "unwrapped"]
 

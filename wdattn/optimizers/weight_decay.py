@@ -11,6 +11,7 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from wdattn.backend.keras_optimizers import dense
 from wdattn.optimizers.coupling import COUPLINGS
 from wdattn.optimizers.decay_row import DecayRow
 from wdattn.optimizers.decay_rules import DecayRules
@@ -171,7 +172,7 @@ class WeightDecay:
         if decay_multiplier:
             decay = ops.cast(self.weight_decay, "float32") * decay_multiplier
             if removed is None:
-                gradient = ops.add(gradient, ops.cast(decay, variable.dtype) * variable)
+                gradient = dense(gradient) + ops.cast(decay, variable.dtype) * variable
             else:
                 self._shrink(variable, index, removed(rate, self._relative_rate(), decay))
         super().update_step(gradient, variable, rate)
@@ -272,7 +273,7 @@ def _source(decay):
 def _norm(tensors):
     """Euclidean norm over all entries; tensors may be missing."""
     squares = [
-        ops.sum(ops.square(ops.cast(ops.convert_to_tensor(tensor, sparse=False), "float32")))
+        ops.sum(ops.square(ops.cast(dense(tensor), "float32")))
         for tensor in tensors
         if tensor is not None
     ]
