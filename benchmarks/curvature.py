@@ -22,7 +22,7 @@ On one core of a busy machine, 100,746 parameters, 64 samples:
 At a tolerance of 1e-3 ours took 22 products for both ends, SciPy's Lanczos method on curvlinops'
 operator 38, or 21 for the largest alone. PyHessian keeps the graph of one gradient, so that a
 product costs one pass; its power iteration stops 0.4 % short. The traces differ by their probes:
-the standard error is several units.
+the standard error of ours is 7.5.
 """
 
 import contextlib
