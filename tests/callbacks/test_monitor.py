@@ -145,6 +145,7 @@ def test_data_of_unknown_length(model):
     assert [row["step"] for row in monitor.rows] == [0, 2, 4, 6, 7]
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras has it not on PyTorch")
 def test_several_steps_an_execution(model):
     model.compile(keras.optimizers.SGD(0.1), "mse", steps_per_execution=3)
     monitor = Monitor({"rate": effective_rate}, every=4)

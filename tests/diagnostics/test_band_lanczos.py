@@ -16,11 +16,10 @@ def test_the_ends_are_not_the_magnitudes():
     assert both.smallest == pytest.approx([-3], rel=1e-12)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 60])
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("size", "count"), [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (60, 1), (60, 3)]
+)
 def test_equals_the_dense_eigenvalues(rng, size, count):
-    if count > size:
-        pytest.skip("more eigenvalues than there are")
     matrix = rng.normal(size=(size, size))
     matrix = matrix + matrix.T
     values = np.linalg.eigvalsh(matrix)

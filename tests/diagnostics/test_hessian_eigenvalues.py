@@ -2,8 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from wdattn.diagnostics import hessian_eigenvalues, objective
-from wdattn.models import LinearTransformer
+from wdattn.diagnostics import hessian_eigenvalues
 
 
 def quadratic(y_true, y_pred):
@@ -40,28 +39,17 @@ def test_equals_the_dense_hessian(name, request, dense_hessian, squared):
     assert found.residual <= 1e-5 * np.abs(values).max() * 1.001
 
 
-def test_several_outputs_have_each_value_several_times(rng, squared):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_several_outputs_have_each_value_several_times(rng, squared, dtype):
     # The Hessian of x @ w with three outputs is 2 x^T x / 3 n, three times over.
-    dense = keras.layers.Dense(3, use_bias=False, dtype="float64")
-    model = keras.Sequential([keras.Input((5,), dtype="float64"), dense])
+    dense = keras.layers.Dense(3, use_bias=False, dtype=dtype)
+    model = keras.Sequential([keras.Input((5,), dtype=dtype), dense])
     x, y = rng.normal(size=(20, 5)), rng.normal(size=(20, 3))
     values = np.linalg.eigvalsh(2 * x.T @ x / 60)
-    found = hessian_eigenvalues(model, x, y, squared, count=3, tolerance=1e-6)
+    found = hessian_eigenvalues(model, x, y, squared, count=3, tolerance=1e-5)
     # Keras' Dense multiplies in float32 on some backends.
     np.testing.assert_allclose(found.largest, values[[-1] * 3], rtol=1e-5)
     np.testing.assert_allclose(found.smallest, values[[0] * 3], rtol=1e-4)
-
-
-def test_float32_is_close(rng, squared):
-    x, y = rng.normal(size=(20, 7, 4)), rng.normal(size=(20, 1))
-    model = LinearTransformer(depth=3, dim=3, seed=0)
-    twin = LinearTransformer(depth=3, dim=3, seed=0, dtype="float64")
-    found = hessian_eigenvalues(model, x, y, squared, tolerance=1e-5)
-    exact = objective.derivatives(twin, squared, x, y)
-    values = np.linalg.eigvalsh(np.concatenate([rows for _, rows in exact.rows(x, y)]))
-    close = 1e-4 * np.abs(values).max()
-    np.testing.assert_allclose(found.largest, values[-1:], atol=close)
-    np.testing.assert_allclose(found.smallest, values[:1], atol=close)
 
 
 def test_not_finite_is_nan(linear, squared):

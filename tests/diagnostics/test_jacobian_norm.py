@@ -145,7 +145,7 @@ def test_a_constant_has_no_derivative():
 
 def test_whole_numbers_by_weights_alone(stock):
     model, tokens, _ = stock
-    assert jacobian_norm(model, tokens).norms.shape == (5,)
+    assert jacobian_norm_estimate(model, tokens, probes=2).squares.shape == (2,)
     with pytest.raises(ValueError, match='`x` must be floating for `wrt="inputs"`'):
         jacobian_norm(model, tokens, "inputs")
 

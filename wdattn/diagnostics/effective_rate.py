@@ -51,8 +51,8 @@ def effective_rate(
     \angle(\theta_{t-1}, \theta_t)$$
 
     d'Angelo et al. (2024) take the first for SGD and weights whose scale does not matter, the
-    second for Adam, with the norm of the decayed weights: give those a group. Weights that turn as
-    much as they shrink are in equilibrium at $\eta\lambda$ alone.
+    second for Adam, with the norm of the decayed weights: give those a group. Where the weights'
+    scale does not matter, the equilibrium of growth and decay depends on $\eta\lambda$ alone.
 
     Args:
         model: a built Keras model, compiled unless `rate` is given; nothing in it changes.
