@@ -11,10 +11,15 @@ from wdattn.optimizers.update_rules import SGD, Adam
 from wdattn.replicas import Replicas
 
 STEPS, BATCH = 30, 64
-RULES = {
-    "adam": (Adam(), lambda rate, decay, clip: AdamW(rate, decay, global_clipnorm=clip)),
+RULES = {  # and rates at which round-off does not grow
+    "adam": (
+        Adam(),
+        (0.02, 0.01),
+        lambda rate, decay, clip: AdamW(rate, decay, global_clipnorm=clip),
+    ),
     "momentum": (
         SGD(0.9),
+        (0.002, 0.001),
         lambda rate, decay, clip: SGDW(rate, decay, momentum=0.9, global_clipnorm=clip),
     ),
 }
@@ -27,8 +32,7 @@ def squared(y_true, y_pred):
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("clip", [None, 0.5])
 def test_the_same_path(name, clip):
-    rule, optimizer = RULES[name]
-    rates, decays = (0.02, 0.01), (0.0, 0.3)
+    (rule, rates, optimizer), decays = RULES[name], (0.0, 0.3)
     batches = [in_context_regression(BATCH, seed=5, step=step) for step in range(STEPS)]
     x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     starts = [LinearTransformer(2, 5, seed=seed).get_weights() for seed in range(2)]
@@ -45,6 +49,6 @@ def test_the_same_path(name, clip):
             # 30 steps of a few roundings each, on gradients that are sums over a batch.
             assert np.linalg.norm(one - other) <= 1e-5 * np.linalg.norm(other)
         moved = [np.linalg.norm(w - start) for w, start in zip(wanted, starts[run], strict=True)]
-        assert max(moved) > 0.1
+        assert max(moved) > 0.02
         mean = np.mean(losses, axis=0)[run]
         np.testing.assert_allclose(history.history["loss"][0], mean, rtol=1e-4)

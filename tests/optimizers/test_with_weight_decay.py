@@ -49,7 +49,7 @@ def test_refused(name):
     assert name in str(error.value)
 
 
-@pytest.mark.parametrize("bad", [keras.optimizers.Adam(), int, "adam"], ids=str)
+@pytest.mark.parametrize("bad", [keras.optimizers.Adam(), int, "adam"], ids=["made", "int", "str"])
 def test_no_optimizer_class(bad):
     with pytest.raises(ValueError, match="`optimizer` must be a class"):
         with_weight_decay(bad)
