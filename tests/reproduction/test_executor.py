@@ -392,6 +392,20 @@ def test_a_moved_watch_is_replayed(work, steps, paper):
         assert seen.tobytes() == before[settings][0]["height"][1]
 
 
+def test_a_run_of_two_experiments_is_made_once_and_has_the_columns_of_both(work, steps, paper):
+    first, second, *_ = paper.claims
+    other = dataclasses.replace(first.experiment, name="other")
+    both = dataclasses.replace(paper, claims=(first, dataclasses.replace(second, experiment=other)))
+    executor = work("C1", "C2", paper=both)
+    # Plain and fancy for the first; the second reads plain too, which is replayed for it.
+    assert [size for size, _ in steps] == [3, 3, 3] and len(files(executor)) == 6
+    plain = executor.find(first.experiment.run("laptop", PLAIN, 0))
+    assert set(plain.columns) == {"loss", "height"}
+    steps.clear()
+    work("C1", "C2", paper=both)
+    assert steps == []
+
+
 def test_a_replay_that_misses_the_weights_trains_anew(work, steps, lines):
     executor = work("C1")
     whole = contents(work("C1", "C2", folder="whole"))
