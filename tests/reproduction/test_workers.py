@@ -175,21 +175,24 @@ with Workers(2, {{"backend": {backend!r}, "device": "cpu"}}, Silent()) as worker
 def test_no_worker_outlives_the_parent(stacks, tmp_path, end):
     script = tmp_path / "script.py"
     script.write_text(DRIVER.format(backend=BACKEND))
-    parent = subprocess.Popen(
-        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     files = [tmp_path / "a", tmp_path / "b"]
     until = time.monotonic() + 60
-    while not all(path.exists() and path.read_text() for path in files):
-        assert parent.poll() is None and time.monotonic() < until
-        time.sleep(0.05)
-    pids = [int(path.read_text()) for path in files]
-    assert all(map(is_there, pids)) and parent.pid not in pids
-    if end == "Ctrl-C":
-        os.killpg(parent.pid, signal.SIGINT)
-    else:
-        parent.kill()
-    _, said = parent.communicate(timeout=30)
+    with subprocess.Popen(
+        line, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        while not all(path.exists() and path.read_text() for path in files):
+            if parent.poll() is not None or time.monotonic() > until:
+                parent.kill()
+                pytest.fail(parent.stderr.read())
+            time.sleep(0.05)
+        pids = [int(path.read_text()) for path in files]
+        assert all(map(is_there, pids)) and parent.pid not in pids
+        if end == "Ctrl-C":
+            os.killpg(parent.pid, signal.SIGINT)
+        else:
+            parent.kill()
+        _, said = parent.communicate(timeout=30)
     assert gone(pids)
     if end == "Ctrl-C":
         assert said.count("KeyboardInterrupt") == 1, said  # of the parent alone
@@ -265,7 +268,10 @@ def made(folder) -> dict:
 
 
 def assert_same_to_round_off(ours: dict, theirs: dict):
-    """One core may sum a product in another order than two: the loss moves by 1e-6 or so."""
+    """One core may sum a product in another order than two do.
+
+    At this size each backend gave the same bits; a factor of 1e-7, grown over 50 steps, is let by.
+    """
     assert ours.keys() == theirs.keys()
     for settings, record in ours.items():
         other: Record = theirs[settings]

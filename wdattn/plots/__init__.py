@@ -10,7 +10,7 @@ from wdattn.plots.ledger import ledger
 from wdattn.plots.overlay import backend_overlay, largest_distance
 from wdattn.plots.quantiles import quantiles
 from wdattn.plots.ratios import ratios
-from wdattn.plots.scatter import scatter, scatter_panels
+from wdattn.plots.scatter import scatter_panels
 from wdattn.plots.style import caption, png, shrunk
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "png",
     "quantiles",
     "ratios",
-    "scatter",
     "scatter_panels",
     "shrunk",
 ]

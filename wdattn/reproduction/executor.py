@@ -44,10 +44,9 @@ class Request:
 
 @dataclass(frozen=True)
 class _Task:
-    """A stack to train: of which experiment, and its runs as the store names them.
+    """A stack to train, its runs as the store names them; `fresh`: the store has not seen it.
 
-    It is `fresh` where the store does not know it yet. One without a name is a replay, of which
-    only the columns of the runs `only` are kept.
+    One without a name is a replay, of which only the columns of the runs `only` are kept.
     """
 
     experiment: Experiment
@@ -110,9 +109,12 @@ class Executor:
 
     def fulfil(self, requests: Sequence[Request]) -> None:
         """Makes every run and column that the requests need and the store lacks."""
+        searched = self.searched(requests)
+        # What waits for no search fills the cores while the last searches run.
+        settled = [one for one in requests if not searched[one.experiment.name]]
         with Workers(self.jobs, self.versions, self.progress) as workers:
-            for phase in (self.searched, self.expand):
-                self._make(phase(requests), workers)
+            self._make(searched | self.expand(settled), workers)
+            self._make(self.expand(requests), workers)
 
     def expand(self, requests: Sequence[Request]) -> Plan:
         """Experiment name to the runs and columns that the requests name, once each."""
@@ -210,8 +212,7 @@ class Executor:
             missing = self.lacking(experiment, wanted)
             stacks: dict[str, tuple[list[dict], set[Settings]]] = {}
             for settings in missing:
-                record = self.find(settings)
-                if record is not None:
+                if (record := self.find(settings)) is not None:
                     stack = record.manifest["stack"]
                     stacks.setdefault(str(stack), (stack, set()))[1].add(settings)
             for stack, members in stacks.values():
@@ -276,8 +277,7 @@ class Executor:
     def _merge(self, entry, columns, weights):
         """Adds replayed columns to a record, if the replay met its weights bit for bit."""
         settings = self._settings(entry)
-        record = self.find(settings)
-        if record is None:  # another experiment's replay just discarded it
+        if (record := self.find(settings)) is None:  # an earlier replay just discarded it
             return
         self._known.pop(settings)
         same = len(weights) == len(record.weights) and all(
