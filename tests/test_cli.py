@@ -75,6 +75,9 @@ CLAIMS = ", ".join(f"C{n}" for n in range(1, 26))
         ("reproduce --seeds 1:2:3", "got '1:2:3'"),
         ("reproduce --seeds=-1:3", "got '-1:3'"),
         ("reproduce --seeds=-1", "got '-1'"),
+        ("reproduce --jobs 0", "argument --jobs: must be an int >= 1, got '0'"),
+        ("reproduce --jobs 1.5", "must be an int >= 1, got '1.5'"),
+        ("reproduce --jobs=-1", "must be an int >= 1, got '-1'"),
         ("reproduce --sed 4", "unrecognized arguments: --sed"),
         ("report nowhere", "`folder` must hold results, got 'nowhere', which has no ledger"),
         ("report nowhere --format html", "`folder` must hold results, got 'nowhere'"),
@@ -197,7 +200,7 @@ def asked(monkeypatch):
 
 def test_options_become_arguments(asked):
     line = "reproduce ahn2024 --experiment base --claim C6 --scale paper --seeds 100:106 --controls"
-    assert cli.main([*line.split(), "--out", "there"]) == 0
+    assert cli.main([*line.split(), "--out", "there", "--jobs", "3"]) == 0
     ((key, options),) = asked
     del options["progress"]
     assert key == "ahn2024"
@@ -208,6 +211,7 @@ def test_options_become_arguments(asked):
         "seeds": range(100, 106),
         "controls": True,
         "out": "there",
+        "jobs": 3,
     }
 
 
@@ -215,7 +219,7 @@ def test_defaults(asked):
     assert cli.main(["reproduce"]) == 0
     ((key, options),) = asked
     assert key is None and options["scale"] == "laptop" and options["seeds"] is None
-    assert not options["controls"] and options["out"] == "results"
+    assert not options["controls"] and options["out"] == "results" and options["jobs"] is None
 
 
 def test_keys(asked):

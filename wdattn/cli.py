@@ -13,6 +13,8 @@ from rich.text import Text
 
 from wdattn import __version__, backend_choice, papers, plots, spectra
 from wdattn.reproduction import Ledger, Live, StoreBusy, report
+from wdattn import __version__, backend_choice, papers
+from wdattn.reproduction import Ledger, Live, StoreBusy, WorkerLost, report
 
 SCALES = ("smoke", "laptop", "paper")
 FORMATS = ("table", "markdown", "json", "html")
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.call(options)
-    except (ValueError, OSError, backend_choice.NoBackend, StoreBusy) as error:
+    except (ValueError, OSError, backend_choice.NoBackend, StoreBusy, WorkerLost) as error:
         parser.error(" ".join(str(error).split()))
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
@@ -73,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--dry-run", action="store_true", help="print what would run, and stop")
     command.add_argument("--out", default="results", metavar="DIR")
+    command.add_argument(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="processes that make runs at a time, each on its share of the cores; "
+        "by default one a core up to four, and one on a GPU",
+    )
     command.set_defaults(call=_reproduce)
 
     command = commands.add_parser("report", help="judge stored records anew and show the ledger")
@@ -118,6 +127,12 @@ def _seeds(text: str) -> range:
     return seeds
 
 
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an int >= 1, got {text!r}")
+    return int(text)
+
+
 def _list(options) -> int:
     console = Console()
     for paper in map(papers.lookup, options.keys or papers.KEYS):
@@ -150,8 +165,8 @@ def _reproduce(options) -> int:
     if options.dry_run:
         Console().print(_plan([cost for key in keys for cost in papers.plan(key, **choice)]))
         return 0
-    progress = Live()
-    rows = [row for key in keys for row in papers.reproduce(key, progress=progress, **choice)]
+    choice |= {"jobs": options.jobs, "progress": Live()}
+    rows = [row for key in keys for row in papers.reproduce(key, **choice)]
     Console().print(Ledger(rows))
     page = papers.write_report(options.out)
     Console(stderr=True).print(Text(f"report: {page}"), soft_wrap=True)
@@ -168,7 +183,7 @@ def _plan(costs) -> Table:
         "parameters",
         "time",
         "memory",
-        caption="time: an estimate from two laptop cores with JAX, runs and measures; "
+        caption="time: an estimate from two laptop cores with JAX and one job, runs and measures; "
         "memory: weights, gradients, optimizer state and batches of the largest stack",
         caption_justify="left",
     )

@@ -228,7 +228,7 @@ import os, pathlib, runpy, signal, sys
 from wdattn.reproduction.executor import Executor
 from wdattn.replicas import Replicas
 
-Executor.__init__.__defaults__ = (None, 0.0)  # a checkpoint after every step
+Executor.__init__.__defaults__ = (None, 0.0, 1)  # a checkpoint after every step
 left = int(sys.argv.pop(1))
 
 def counted(real):

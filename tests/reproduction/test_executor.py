@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from wdattn.reproduction import Executor, Request, Silent, Store, at
+from wdattn.reproduction import Executor, Request, Scale, Silent, Store, at
 from wdattn.reproduction import training as loop
 from wdattn.reproduction.judge import judge_runs
 
@@ -392,6 +392,20 @@ def test_a_moved_watch_is_replayed(work, steps, paper):
         assert seen.tobytes() == before[settings][0]["height"][1]
 
 
+def test_a_run_of_two_experiments_is_made_once_and_has_the_columns_of_both(work, steps, paper):
+    first, second, *_ = paper.claims
+    other = dataclasses.replace(first.experiment, name="other")
+    both = dataclasses.replace(paper, claims=(first, dataclasses.replace(second, experiment=other)))
+    executor = work("C1", "C2", paper=both)
+    # Plain and fancy for the first; the second reads plain too, which is replayed for it.
+    assert [size for size, _ in steps] == [3, 3, 3] and len(files(executor)) == 6
+    plain = executor.find(first.experiment.run("laptop", PLAIN, 0))
+    assert set(plain.columns) == {"loss", "height"}
+    steps.clear()
+    work("C1", "C2", paper=both)
+    assert steps == []
+
+
 def test_a_replay_that_misses_the_weights_trains_anew(work, steps, lines):
     executor = work("C1")
     whole = contents(work("C1", "C2", folder="whole"))
@@ -443,6 +457,26 @@ def test_best_is_chosen_on_its_own_seeds(work, steps, paper):
     found = judged(executor, "C3")
     assert found.choices == ("kind fancy: lr = 0.1 of (0.01, 0.1, 1e+38)",)
     assert found.verdict == "reproduced"
+
+
+def test_what_waits_for_no_search_is_made_with_the_searches(work, steps, paper):
+    plain, _, tuned, *_ = paper.claims
+    other = dataclasses.replace(plain.experiment, name="other", scales={"laptop": Scale((7, 8))})
+    both = (dataclasses.replace(plain, experiment=other), tuned)
+    rounds = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = Executor._train
+
+        def train(self, tasks, workers):
+            chosen = list(tasks)
+            rounds.append([(task.experiment.name, len(task.entries)) for task in chosen])
+            return real(self, iter(chosen), workers)
+
+        patch.setattr(Executor, "_train", train)
+        work("C1", "C3", paper=dataclasses.replace(paper, claims=both))
+    made = [chosen for chosen in rounds if chosen]
+    assert sorted(made[0]) == [("base", 6), ("other", 2), ("other", 2)]
+    assert made[1:] == [[("base", 3), ("base", 3)]]
 
 
 def test_a_grid_that_diverges_everywhere_spoils_no_other_claim(work, paper):

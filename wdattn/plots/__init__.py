@@ -12,6 +12,7 @@ from wdattn.plots.quantiles import quantiles
 from wdattn.plots.ratios import ratios
 from wdattn.plots.scatter import scatter, scatter_panels
 from wdattn.plots.spectra import spectra
+from wdattn.plots.scatter import scatter_panels
 from wdattn.plots.style import caption, png, shrunk
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "png",
     "quantiles",
     "ratios",
-    "scatter",
     "scatter_panels",
     "shrunk",
     "spectra",

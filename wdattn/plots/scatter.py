@@ -20,82 +20,6 @@ COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.9, 256
 
 
 @styled
-def scatter(
-    x,
-    y,
-    colour,
-    *,
-    seeds=None,
-    panels=False,
-    fit=True,
-    xlabel="ln ‖gradient‖",
-    ylabel="ln ‖Hessian‖",
-    colour_label="Iteration",
-    title="",
-    note="",
-):
-    """One dot a step: ln x against ln y, coloured by the iteration, with least-squares lines.
-
-    Args:
-        x: `(seeds, points)` positive numbers; the logarithm is taken here.
-        y: `(seeds, points)`; a point whose x or y is not finite or not positive has no logarithm
-            and is counted in the caption.
-        colour: `(points,)` numbers: the iteration of each point.
-        seeds: sequence of int that names the rows, or None for 0, 1, ...
-        panels: bool. One panel a seed, or all seeds in one.
-        fit: bool. Whether to draw each seed's line and to write the slopes.
-        xlabel: str.
-        ylabel: str.
-        colour_label: str. Title of the colour bar.
-        title: str.
-        note: str. The caption's start; `caption` writes it.
-
-    Returns:
-        matplotlib `Figure`.
-
-    Raises:
-        ValueError: if the shapes do not fit.
-    """
-    x = series_of({"x": x}, "x")["x"]
-    y = series_of({"y": y}, "y", x.shape[1])["y"]
-    colour = np.asarray(colour, "float64")
-    seeds = list(range(len(x))) if seeds is None else list(seeds)
-    if y.shape != x.shape or colour.shape != x.shape[1:] or len(seeds) != len(x):
-        raise ValueError(
-            "`x` and `y` must be (seeds, points), `colour` (points,) and `seeds` (seeds,), "
-            f"got {x.shape}, {y.shape}, {colour.shape}, {len(seeds)}"
-        )
-    groups = [[i] for i in range(len(x))] if panels else [list(range(len(x)))]
-    columns = min(3, len(groups))
-    rows = -(-len(groups) // columns)
-    figure, grid = canvas(
-        WIDTH,
-        4.4 if rows == 1 else 2.6 * rows,
-        title=title,
-        rows=rows,
-        columns=columns,
-        sharex=True,
-        sharey=True,
-    )
-    slopes = []
-    for axes, rows_here in zip(grid.flat, groups, strict=False):
-        dots, here = _panel(axes, x[rows_here], y[rows_here], colour, fit)
-        slopes += here
-        name = f"seed {seeds[rows_here[0]]}" if panels else f"seeds {words.seeds(seeds)}"
-        axes.set_title(name + (_slopes(here, ": ") if fit else ""))
-    for axes in grid.flat[len(groups) :]:
-        axes.set_axis_off()
-    figure.colorbar(dots, ax=grid, label=colour_label, aspect=30, pad=0.02)
-    for axes in grid[-1]:
-        axes.set_xlabel(xlabel)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(ylabel)
-    average = _slopes(slopes, "Least-squares lines: ", ".") if fit and panels else ""
-    footer(figure, [note, average, _lost(x, y)])
-    return figure
-
-
-@styled
 def scatter_panels(
     panels,
     colour,
@@ -107,11 +31,14 @@ def scatter_panels(
     title="",
     note="",
 ):
-    """`scatter` side by side, one panel a setting, each with axes of its own.
+    """One dot a step: ln x against ln y, coloured by the iteration, with least-squares lines.
+
+    One panel a setting, side by side, each with axes of its own.
 
     Args:
-        panels: dict from a panel's title to `(x, y)`, each `(seeds, points)` positive numbers; what
-            has no logarithm is counted in the caption.
+        panels: dict from a panel's title to `(x, y)`, each `(seeds, points)` positive numbers; the
+            logarithm is taken here. A point whose x or y is not finite or not positive has none,
+            and is counted in the caption.
         colour: `(points,)` numbers: the iteration of each point.
         fit: bool. Whether to draw each seed's line and to write the slopes.
         xlabel: str.

@@ -16,6 +16,7 @@ from wdattn.reproduction.references import Best
 from wdattn.reproduction.statistics import t_interval
 from wdattn.reproduction.store import Store, StoreBusy
 from wdattn.reproduction.system import Moment, System
+from wdattn.reproduction.workers import WorkerLost
 
 __all__ = [
     "AllOf",
@@ -41,6 +42,7 @@ __all__ = [
     "Store",
     "StoreBusy",
     "System",
+    "WorkerLost",
     "at",
     "contrast",
     "difference",

@@ -1,12 +1,10 @@
 """Makes the runs that are missing: resolves references, stacks what can be stacked, resumes."""
 
 import hashlib
-import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,14 @@ from wdattn.reproduction.experiment import Arm, Experiment, Settings
 from wdattn.reproduction.paper import Paper
 from wdattn.reproduction.progress import Silent
 from wdattn.reproduction.references import NoneFinite, look_up, resolve, trials
+from wdattn.reproduction.stack import Outcome, Stack
 from wdattn.reproduction.store import Store
+from wdattn.reproduction.workers import Workers, checked_jobs
 
 PRECISION = "float32"
 
 Wanted = dict[Settings, set[str]]
+Plan = dict[str, Wanted]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,28 @@ class Request:
     column: str
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A stack to train, its runs as the store names them; `fresh`: the store has not seen it.
+
+    One without a name is a replay, of which only the columns of the runs `only` are kept.
+    """
+
+    experiment: Experiment
+    entries: list[dict[str, Any]]
+    name: str | None = None
+    fresh: bool = False
+    only: frozenset[Settings] = frozenset()
+
+
 class Executor:
     """Turns requests into records of one paper at one scale.
+
+    Stacks that do not wait for each other are trained side by side by `jobs` worker processes,
+    the longest first. A worker imports the paper's code by name; the runs of a paper that was made
+    in a notebook or a script are made in this process, one stack after the other. On fewer cores
+    a product may be summed in another order, so a record of another `jobs` is the same to
+    round-off.
 
     Args:
         paper: whose runs are made.
@@ -50,6 +71,11 @@ class Executor:
         store: where records are kept; the caller holds it with `store.writing()`.
         progress: told of stacks and steps.
         checkpoint_seconds: least time between two checkpoints of a stack.
+        jobs: int >= 1 or None. How many stacks at a time; None takes one for each core up to four,
+            and one alone on a GPU or for work of less than half a minute.
+
+    Raises:
+        ValueError: if `jobs` is below 1.
     """
 
     def __init__(
@@ -59,6 +85,7 @@ class Executor:
         store: Store,
         progress: Any = None,
         checkpoint_seconds: float = 5.0,
+        jobs: int | None = 1,
     ):
         # Here and not at the top: this loads Keras, and a backend can be chosen until then.
         from wdattn import backend
@@ -68,6 +95,7 @@ class Executor:
         self.backend = self.versions["backend"]
         self.progress = progress or Silent()
         self.checkpoint_seconds = checkpoint_seconds
+        self.jobs = checked_jobs(jobs)
         self.build = paper.build()
         self._known: dict[Settings, Record] = {}
 
@@ -81,14 +109,16 @@ class Executor:
 
     def fulfil(self, requests: Sequence[Request]) -> None:
         """Makes every run and column that the requests need and the store lacks."""
-        for experiment, wanted in self.searched(requests).items():
-            self._make(experiment, wanted)
-        for experiment, wanted in self.expand(requests).items():
-            self._make(experiment, wanted)
+        searched = self.searched(requests)
+        # What waits for no search fills the cores while the last searches run.
+        settled = [one for one in requests if not searched[one.experiment.name]]
+        with Workers(self.jobs, self.versions, self.progress) as workers:
+            self._make(searched | self.expand(settled), workers)
+            self._make(self.expand(requests), workers)
 
-    def expand(self, requests: Sequence[Request]) -> dict[str, Wanted]:
+    def expand(self, requests: Sequence[Request]) -> Plan:
         """Experiment name to the runs and columns that the requests name, once each."""
-        plan: dict[str, Wanted] = {}
+        plan: Plan = {}
         for request in requests:
             try:
                 arm, _ = resolve(request.experiment, self.scale, request.arm, self.find)
@@ -113,47 +143,58 @@ class Executor:
                 missing[settings] = rest
         return missing
 
-    def searched(self, requests: Sequence[Request]) -> dict[str, Wanted]:
+    def searched(self, requests: Sequence[Request]) -> Plan:
         """Experiment name to the runs that references need before they can be resolved."""
-        plan: dict[str, Wanted] = {}
+        plan: Plan = {}
         for request in requests:
             wanted = plan.setdefault(request.experiment.name, defaultdict(set))
             for settings, column in trials(request.experiment, self.scale, request.arm):
                 wanted[settings].add(column)
         return plan
 
-    def _make(self, name: str, wanted: Wanted) -> None:
-        experiment = self.paper.experiments()[name]
-        self._resume(experiment, wanted)
-        self._replay(experiment, self.lacking(experiment, wanted))
-        groups: dict[tuple, list[Settings]] = defaultdict(list)
-        missing = self.lacking(experiment, wanted)
-        for settings in missing:
-            groups[settings.group()].append(settings)
-        for members in groups.values():
-            members.sort(key=self._id)
-            ids = [self._id(member) for member in members]
-            stack = hashlib.sha256("".join(ids).encode()).hexdigest()[:16]
-            entries = [
-                self._entry(member, experiment.watching(self.scale, member, missing[member]))
-                for member in members
-            ]
-            self.store.begin(stack, {"experiment": name, "members": entries})
-            self._run(stack, experiment, entries)
+    def _make(self, plan: Plan, workers: Workers) -> None:
+        self._train(self._resumed(plan), workers)
+        for _ in plan:  # a run of several experiments is made for one, replayed for the next
+            self._train(self._replays(plan), workers)
+            if not self._train(self._fresh(plan), workers):
+                return
 
-    def _resume(self, experiment, wanted):
-        """Goes on with the stacks that a killed call left and this one needs, whole."""
-        for stack, manifest in self.store.stacks().items():
-            entries = manifest["members"]
-            if manifest["experiment"] != experiment.name or not all(
-                self._is_current(experiment, entry) for entry in entries
-            ):
+    def _resumed(self, plan: Plan) -> Iterator[_Task]:
+        """Stacks that a killed call left and this one needs, whole."""
+        experiments = self.paper.experiments()
+        for name, manifest in self.store.stacks().items():
+            of, entries = manifest["experiment"], manifest["members"]
+            if of not in plan or not all(self._is_current(experiments[of], e) for e in entries):
                 continue
-            members = [self._settings(entry) for entry in entries]
+            members = list(map(self._settings, entries))
             if all(self.find(member) is not None for member in members):
-                self.store.finish(stack)
-            elif any(member in wanted for member in members):
-                self._run(stack, experiment, entries)
+                self.store.finish(name)
+            elif any(member in plan[of] for member in members):
+                yield _Task(experiments[of], entries, name)
+
+    def _fresh(self, plan: Plan) -> Iterator[_Task]:
+        """Stacks of the runs that nobody made yet."""
+        begun: set[Settings] = set()
+        for name, wanted in plan.items():
+            experiment = self.paper.experiments()[name]
+            groups: dict[tuple, list[Settings]] = defaultdict(list)
+            missing = self.lacking(experiment, wanted)
+            for settings in [s for s in missing if s not in begun]:
+                groups[settings.group()].append(settings)
+            begun |= missing.keys()
+            for members in groups.values():
+                members.sort(key=self._id)
+                entries = [
+                    {
+                        "id": self._id(member),
+                        "settings": member.packed(),
+                        "watch": experiment.watching(self.scale, member, missing[member]),
+                    }
+                    for member in members
+                ]
+                ids = "".join(map(self._id, members)).encode()
+                stack = hashlib.sha256(ids).hexdigest()[:16]
+                yield _Task(experiment, entries, stack, fresh=True)
 
     def _is_current(self, experiment, entry) -> bool:
         """Whether this call would make that run, and look at it at those iterates."""
@@ -164,50 +205,81 @@ class Executor:
             return False
         return entry["id"] == self._id(settings) and entry["watch"] == watch
 
-    def _run(self, stack, experiment, entries):
-        started = time.monotonic()
-        results = self._train(experiment, entries, self.store.resume(stack), stack)
+    def _replays(self, plan: Plan) -> Iterator[_Task]:
+        """Finished stacks once more, for columns that nobody asked for then."""
+        for name, wanted in plan.items():
+            experiment = self.paper.experiments()[name]
+            missing = self.lacking(experiment, wanted)
+            stacks: dict[str, tuple[list[dict], set[Settings]]] = {}
+            for settings in missing:
+                if (record := self.find(settings)) is not None:
+                    stack = record.manifest["stack"]
+                    stacks.setdefault(str(stack), (stack, set()))[1].add(settings)
+            for stack, members in stacks.values():
+                entries = [
+                    {**e, "watch": experiment.watching(self.scale, s, missing.get(s, ()))}
+                    for e in stack
+                    for s in [self._settings(e)]
+                ]
+                yield _Task(experiment, entries, only=frozenset(members))
+
+    def _train(self, tasks: Iterator[_Task], workers: Workers) -> bool:
+        """Trains the stacks, keeps what was measured, and says whether there were any."""
+        chosen = list(tasks)
+        for task, outcome in workers.train(chosen, self._begin, self._seconds):
+            self._keep(task, outcome)
+        return bool(chosen)
+
+    def _seconds(self, task: _Task) -> float:
+        """What it takes, as the experiment says; 0 where it does not."""
+        return len(task.entries) * task.experiment.cost.get(self.scale, 0.0)
+
+    def _begin(self, task: _Task) -> Stack:
+        name, entries = task.experiment.name, task.entries
+        if task.fresh:
+            self.store.begin(str(task.name), {"experiment": name, "members": entries})
+        return Stack(
+            self.paper,
+            self.build,
+            f"{self.paper.key} {name}: {len(entries)} runs",
+            [(self._settings(entry), entry["watch"]) for entry in entries],
+            self.store.resume(task.name) if task.name else None,
+            self.store.folder,
+            task.name,
+            self.checkpoint_seconds,
+        )
+
+    def _keep(self, task: _Task, outcome: Outcome) -> None:
+        results, seconds = outcome
+        pairs = zip(task.entries, results, strict=True)
+        if task.name is None:
+            for entry, (columns, weights) in pairs:
+                if self._settings(entry) in task.only:
+                    self._merge(entry, columns, weights)
+            return
         shared = {
-            "experiment": experiment.name,
+            "experiment": task.experiment.name,
             "scale": self.scale,
-            "stack": [{k: v for k, v in entry.items() if k != "watch"} for entry in entries],
-            "seconds": round((time.monotonic() - started) / len(entries), 2),
+            "stack": [{k: v for k, v in e.items() if k != "watch"} for e in task.entries],
+            "seconds": round(seconds / len(results), 2),
             "build": self.build,
             "backend": self.backend,
             "precision": PRECISION,
             "versions": self.versions,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        for entry, (columns, weights) in zip(entries, results, strict=True):
+        for entry, (columns, weights) in pairs:
             settings = self._settings(entry)
             if self.find(settings) is None:  # a killed call may have saved some of them
-                record = Record(settings, columns, shared, weights)
-                self.store.save(entry["id"], record)
-        self.store.finish(stack)
-
-    def _replay(self, experiment, missing: Wanted):
-        """Trains finished stacks again for columns that nobody asked for then."""
-        stacks: dict[str, tuple[list[dict], list[Settings]]] = {}
-        for settings in missing:
-            record = self.find(settings)
-            if record is not None:
-                stack = record.manifest["stack"]
-                stacks.setdefault(str(stack), (stack, []))[1].append(settings)
-        for stack, members in stacks.values():
-            entries = [
-                {**e, "watch": experiment.watching(self.scale, s, missing.get(s, ()))}
-                for e in stack
-                for s in [self._settings(e)]
-            ]
-            results = self._train(experiment, entries, None, None)
-            for entry, (columns, weights) in zip(entries, results, strict=True):
-                if self._settings(entry) in members:
-                    self._merge(entry, columns, weights)
+                self.store.save(entry["id"], Record(settings, columns, shared, weights))
+        self.store.finish(task.name)
 
     def _merge(self, entry, columns, weights):
         """Adds replayed columns to a record, if the replay met its weights bit for bit."""
         settings = self._settings(entry)
-        record = self._known.pop(settings)
+        if (record := self.find(settings)) is None:  # an earlier replay just discarded it
+            return
+        self._known.pop(settings)
         same = len(weights) == len(record.weights) and all(
             np.array_equal(new, old, equal_nan=True)
             for new, old in zip(weights, record.weights, strict=True)
@@ -219,30 +291,6 @@ class Executor:
             self.store.save(entry["id"], replace(record, columns=cells.columns(0)))
         else:
             self.store.discard(entry["id"], "a replay did not meet its weights bit for bit")
-
-    def _train(self, experiment, entries, resumed, stack):
-        from wdattn.reproduction.training import Member, train
-
-        members = [Member(self._settings(e), e["watch"]) for e in entries]
-        first = members[0].settings
-        label = f"{self.paper.key} {experiment.name}: {len(members)} runs"
-        with self.progress.stack(label, first.steps) as advance:
-            return train(
-                members,
-                self.paper.system(first),
-                self.paper.measures(),
-                resumed=resumed,
-                checkpoint=partial(self.store.checkpoint, stack) if stack else lambda state: None,
-                checkpoint_seconds=self.checkpoint_seconds,
-                advance=advance,
-            )
-
-    def _entry(self, settings, watch):
-        return {
-            "id": self._id(settings),
-            "settings": settings.packed(),
-            "watch": watch,
-        }
 
     @staticmethod
     def _settings(entry) -> Settings:

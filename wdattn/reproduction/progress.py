@@ -13,7 +13,10 @@ class Silent:
 
     @contextlib.contextmanager
     def stack(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
-        """Yields a function to call with the number of steps taken since the last call."""
+        """Yields a function to call with the number of steps taken since the last call.
+
+        Several stacks may be under way at once.
+        """
         yield lambda count: None
 
     def note(self, line: str) -> None:
@@ -22,7 +25,7 @@ class Silent:
 
 
 class Live(Silent):
-    """A bar a stack, with the steps taken and the time that is left.
+    """A bar a stack, with the steps taken and the time that is left; done ones move up.
 
     Args:
         console: where to draw; standard error by default, so that results stay alone on stdout.
@@ -30,16 +33,27 @@ class Live(Silent):
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                   TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
+        live = self.console.is_terminal or self.console.is_jupyter
+        self._bars = Progress(*columns, console=self.console, transient=True, disable=not live)
 
     @contextlib.contextmanager
     def stack(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:
         """Yields a function to call with the number of steps taken since the last call."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                   TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
-        with Progress(*columns, console=self.console) as bar:
-            task = bar.add_task(label, total=max(steps, 1))
-            yield lambda count: bar.advance(task, count)
-            bar.update(task, completed=max(steps, 1))
+        if not self._bars.tasks:
+            self._bars.start()
+        task = self._bars.add_task(label, total=max(steps, 1))
+        try:
+            yield lambda count: self._bars.advance(task, count)
+            self._bars.update(task, completed=max(steps, 1))
+        finally:
+            # Above the live bars, of which a screen can hold only so many.
+            (bar,) = (bar for bar in self._bars.tasks if bar.id == task)
+            self.console.print(self._bars.make_tasks_table([bar]))
+            self._bars.remove_task(task)
+            if not self._bars.tasks:
+                self._bars.stop()
 
     def note(self, line: str) -> None:
         """Prints the line above the bars."""

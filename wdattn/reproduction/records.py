@@ -22,6 +22,7 @@ class Records(Sequence):
     def __init__(self, records: Sequence[Record]):
         self._records = sorted(records, key=lambda record: record.manifest.get("finished", ""))
         self._newest = {record.settings: record for record in self._records}
+        self._on: dict[str, Records] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -38,7 +39,10 @@ class Records(Sequence):
 
     def on(self, backend: str) -> "Records":
         """The runs made on that backend."""
-        return Records([r for r in self._records if r.manifest["backend"] == backend])
+        if backend not in self._on:  # a report asks for each of its rows and figures
+            own = [record for record in self._records if record.manifest["backend"] == backend]
+            self._on[backend] = Records(own)
+        return self._on[backend]
 
     def find(self, settings: Settings) -> Record | None:
         """The newest record of that run, or None."""

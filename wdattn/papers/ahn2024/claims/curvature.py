@@ -11,6 +11,7 @@ from wdattn.reproduction.effect import difference, single
 
 ADAM_TWICE = instead(ADAM | {"stream": 1}, of=SGDM)
 ONE_LAYER = instead({"layers": 1})
+DIRECTIONAL_PICTURE = "a picture: Adam's curve below that of SGD with momentum on a log scale"
 SMOOTHNESS_PICTURE = "a picture: log smoothness rises with log gradient norm, to a certain extent"
 
 C6 = Claim(
@@ -57,7 +58,7 @@ C10 = Claim(
     Inside(difference(directional_smoothness, of=SGDM, to=ADAM), low=log(2)),
     control=ONE_LAYER,
     source="Ahn et al. (2024), directional smoothness figure, Setting 1",
-    expects="a picture: Adam's curve below that of SGD with momentum on a log scale",
+    expects=DIRECTIONAL_PICTURE,
     threshold_source=OURS,
 )
 C11 = Claim(
@@ -77,7 +78,7 @@ C22 = Claim(
     Inside(difference(directional_smoothness, of=FEWER | SGDM, to=FEWER | ADAM), low=log(1.1)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), directional smoothness figure, Setting 2",
-    expects="a picture: Adam's curve below that of SGD with momentum on a log scale",
+    expects=DIRECTIONAL_PICTURE,
     threshold_source=OURS,
     remark="Holds in the first 1250 iterations; prototypes at the paper's batch saw the order "
     "reverse after 5000.",
@@ -89,7 +90,7 @@ C23 = Claim(
     Inside(difference(directional_smoothness, of=GAMMA | SGDM, to=GAMMA | ADAM), low=log(1.1)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), directional smoothness figure, Setting 3",
-    expects="a picture: Adam's curve below that of SGD with momentum on a log scale",
+    expects=DIRECTIONAL_PICTURE,
     threshold_source=OURS,
 )
 C24 = Claim(

@@ -18,6 +18,9 @@ from wdattn.reproduction.claim import Claim, Inside, instead
 from wdattn.reproduction.effect import difference
 
 SGDM_TWICE = instead(SGDM | {"stream": 1}, of=ADAM)
+GAP_PICTURE = (
+    'a picture: Adam below SGD with momentum, "to different extents" in the three settings'
+)
 
 C1 = Claim(
     "C1",
@@ -37,7 +40,7 @@ C2 = Claim(
     Inside(difference(end_loss, of=FEWER | SGDM, to=FEWER | ADAM), low=log(1.05)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), gap figure, Setting 2",
-    expects='a picture: Adam below SGD with momentum, "to different extents" in the three settings',
+    expects=GAP_PICTURE,
     threshold_source=OURS,
     remark="The effect is small at this scale, and early in training Adam is behind: it is "
     "measured at the end only. Medians over steps are compared, since a single prompt with large "
@@ -50,7 +53,7 @@ C3 = Claim(
     Inside(difference(end_loss, of=GAMMA | SGDM, to=GAMMA | ADAM), low=log(1.2)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), gap figure, Setting 3",
-    expects='a picture: Adam below SGD with momentum, "to different extents" in the three settings',
+    expects=GAP_PICTURE,
     threshold_source=OURS,
     remark="In the mean over prompts, which outliers rule, Adam can look far worse than SGD at "
     "the same iterates; the claim compares medians over steps.",

@@ -24,6 +24,9 @@ SEARCH_NOTE = (
     "grid of ours that holds the authors' choices"
 )
 SMOKE_NOTE = "shows that everything runs, decides nothing"
+SMOKE_DEVIATION = (
+    "batch 64 instead of 1000, 50 steps instead of 10 000, 2 seeds instead of 6{}: " + SMOKE_NOTE
+)
 
 WATCH = {
     "loss": last(100),
@@ -46,6 +49,7 @@ SMOKE_WATCH = {
 }
 SMOKE = {"batch": 64, "steps": 50, "evaluation_prompts": 100}
 LAPTOP = {"batch": 256, "steps": 1300}
+PAPER = Scale(6, SEARCHED, {"smoothness_path": at(*range(2000))})
 
 
 def _only(watch, *names):
@@ -60,13 +64,12 @@ BASE = Experiment(
     scales={
         "smoke": Scale(2, SMOKE, SMOKE_WATCH),
         "laptop": Scale(6, LAPTOP),
-        "paper": Scale(6, SEARCHED, {"smoothness_path": at(*range(2000))}),
+        "paper": PAPER,
     },
     source="Ahn et al. (2024), Section 3, Settings 1 to 3, and Section 4.1, spherical covariates",
     expects="Adam's loss far below that of SGD with momentum",
     deviations={
-        "smoke": "batch 64 instead of 1000, 50 steps instead of 10 000, 2 seeds instead of 6: "
-        + SMOKE_NOTE,
+        "smoke": SMOKE_DEVIATION.format(""),
         "laptop": "batch 256 instead of 1000, 1300 steps instead of 10 000; learning rates are "
         "the authors' choices at their scale, not searched again",
         "paper": SEARCH_NOTE,
@@ -82,13 +85,12 @@ FEWER_CONTEXTS = Experiment(
     scales={
         "smoke": Scale(2, SMOKE, SMOKE_WATCH),
         "laptop": Scale(6, {"steps": 1260}),
-        "paper": Scale(6, SEARCHED, {"smoothness_path": at(*range(2000))}),
+        "paper": PAPER,
     },
     source="Ahn et al. (2024), Section 3, Setting 2",
     expects="a larger gap in the condition number than in Setting 1",
     deviations={
-        "smoke": "batch 64 instead of 1000, 50 steps instead of 10 000, 2 seeds instead of 6: "
-        + SMOKE_NOTE,
+        "smoke": SMOKE_DEVIATION.format(""),
         "laptop": "1260 steps instead of 10 000, at the paper's batch of 1000, since at 256 the "
         "gap does not show; learning rates are the authors' choices",
         "paper": SEARCH_NOTE,
@@ -116,8 +118,7 @@ DEPTH = Experiment(
     source="Ahn et al. (2024), Section 4.2 (depth)",
     expects="the gap grows with the number of layers",
     deviations={
-        "smoke": "batch 64 instead of 1000, 50 steps instead of 10 000, 2 seeds instead of 6, one "
-        "rate: " + SMOKE_NOTE,
+        "smoke": SMOKE_DEVIATION.format(", one rate"),
         "laptop": "batch 256 instead of 1000, 1300 steps instead of 10 000, 3 seeds instead of 6, "
         "L = 2, 4, 8 without 6; the best of 7 rates on three seeds that are not judged (the paper: "
         "of 10); a step whose gradient is not finite in float32 is skipped and counted",

@@ -13,7 +13,8 @@ from wdattn.papers.ahn2024.figures.panels import (
     OPTIMIZERS,
     both,
     by_panel,
-    stacked,
+    in_one,
+    side_by_side,
     steps_of,
 )
 from wdattn.reproduction.paper import Figure
@@ -35,6 +36,7 @@ AT_TIMES, ALONG = ("condition",), ("condition_path",)
 # A Hessian diagonal every 250 iterations: at laptop scale it is measured where a claim reads it.
 LONG = ("paper",)
 RATIO = "Robust condition number, SGDM / Adam"
+LOOKS = {"column": "condition_path", "band": "sd/2", "ylabel": "Robust condition number"}
 
 
 def ratios(records, note, *, title, threshold=1.17):
@@ -59,31 +61,6 @@ def ratios(records, note, *, title, threshold=1.17):
         threshold=threshold,
         ylabel=RATIO,
         title=title,
-        note=note,
-    )
-
-
-def path(records, note, *, title, share=False):
-    """The robust condition number itself along both paths, a panel a setting."""
-    return plots.curve_panels(
-        steps_of(records, "condition_path"),
-        by_panel(records, "condition_path"),
-        band="sd/2",
-        share=share,
-        ylabel="Robust condition number",
-        title=title,
-        note=note,
-    )
-
-
-def network_path(records, note):
-    """Appendix B's own figure."""
-    return plots.curves(
-        steps_of(records, "condition_path"),
-        {label: stacked(runs, "condition_path") for label, runs in records.items()},
-        band="sd/2",
-        ylabel="Robust condition number",
-        title="Robust condition number on a network's features",
         note=note,
     )
 
@@ -128,7 +105,7 @@ FIGURES = (
         BASE,
         both(COVARIATES),
         ALONG,
-        partial(path, title="Robust condition number by covariates"),
+        partial(side_by_side, **LOOKS, title="Robust condition number by covariates"),
         "C9",
         "On one fixed batch every 250 iterations, as the paper draws it.",
         scales=("smoke", "paper"),
@@ -149,7 +126,7 @@ FIGURES = (
         DEPTH,
         both(ALL_DEPTHS),
         ALONG,
-        partial(path, title="Robust condition number by depth", share=True),
+        partial(side_by_side, **LOOKS, title="Robust condition number by depth", share=True),
         "C17",
         "On one fixed batch every 250 iterations, as the paper draws it.",
         scales=LONG,
@@ -170,7 +147,7 @@ FIGURES = (
         NETWORK,
         OPTIMIZERS,
         ALONG,
-        network_path,
+        partial(in_one, **LOOKS, title="Robust condition number on a network's features"),
         "C20",
         "The paper: SGDM above Adam until about iteration 7500, then crossing.",
         scales=LONG,

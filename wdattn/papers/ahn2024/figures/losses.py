@@ -20,7 +20,8 @@ from wdattn.papers.ahn2024.figures.panels import (
     OPTIMIZERS,
     SETTINGS,
     both,
-    by_panel,
+    in_one,
+    side_by_side,
     stacked,
     steps_of,
 )
@@ -29,18 +30,8 @@ from wdattn.reproduction.paper import Figure
 
 LOSS = ("evaluation_loss",)
 FIXED = "Loss on a fixed batch"
-
-
-def panels(records, note, *, title, share=False):
-    """A panel a setting, both optimizers in each."""
-    return plots.curve_panels(
-        steps_of(records, "evaluation_loss"),
-        by_panel(records, "evaluation_loss"),
-        share=share,
-        ylabel=FIXED,
-        title=title,
-        note=note,
-    )
+PANELS = partial(side_by_side, column="evaluation_loss", ylabel=FIXED)
+ONE = partial(in_one, column="evaluation_loss", ylabel=FIXED)
 
 
 def gap(records, note):
@@ -56,7 +47,7 @@ def gap(records, note):
         for step in read
     ]
     title = "Adam against SGD with momentum"
-    return panels(records, f"{note} Means in Setting 1: {', '.join(ours)}.", title=title)
+    return PANELS(records, f"{note} Means in Setting 1: {', '.join(ours)}.", title=title)
 
 
 def overlay(records, note):
@@ -70,19 +61,6 @@ def overlay(records, note):
         },
         ylabel=FIXED,
         title="One seed, one curve: the same runs on each backend",
-        note=note,
-    )
-
-
-def one(records, note, *, title, band="sd/4", logs=False):
-    """One picture with a curve an arm."""
-    return plots.curves(
-        steps_of(records, "evaluation_loss"),
-        {label: stacked(runs, "evaluation_loss") for label, runs in records.items()},
-        band=band,
-        logs=logs,
-        ylabel=FIXED,
-        title=title,
         note=note,
     )
 
@@ -125,7 +103,7 @@ FIGURES = (
         BASE,
         both(COVARIATES),
         LOSS,
-        partial(panels, title="Loss with spherical and heavy-tailed covariates"),
+        partial(PANELS, title="Loss with spherical and heavy-tailed covariates"),
         "C12",
         "The paper: both optimizers end much lower with spherical covariates, but the gap between "
         "them does not vanish. The mean square of the labels is 1 in both panels.",
@@ -137,7 +115,7 @@ FIGURES = (
         DEPTH,
         both(DEPTHS),
         LOSS,
-        partial(panels, title=DEPTH_TITLE, share=True),
+        partial(PANELS, title=DEPTH_TITLE, share=True),
         "C14",
         DEPTH_CAPTION,
         also=("C15",),
@@ -149,7 +127,7 @@ FIGURES = (
         DEPTH,
         both(ALL_DEPTHS),
         LOSS,
-        partial(panels, title=DEPTH_TITLE, share=True),
+        partial(PANELS, title=DEPTH_TITLE, share=True),
         "C14",
         DEPTH_CAPTION,
         also=("C15",),
@@ -161,7 +139,7 @@ FIGURES = (
         SOFTMAX,
         {"linear": ADAM | LINEAR_ATTENTION, "softmax": ADAM | SOFTMAX_ATTENTION},
         LOSS,
-        partial(one, title="Linear against softmax attention, Adam"),
+        partial(ONE, title="Linear against softmax attention, Adam"),
         "C18",
         "Softmax in the form of the authors' notebook: over all n + 1 keys, the mask that removes "
         "the query after it, and the factor 1/n kept. With rows that sum to one, a layer can then "
@@ -173,7 +151,7 @@ FIGURES = (
         NETWORK,
         OPTIMIZERS,
         LOSS,
-        partial(one, title="Regression on a network's features", band="sd/2", logs=True),
+        partial(ONE, title="Regression on a network's features", band="sd/2", logs=True),
         "C19",
         "Mean of the logarithms with half a standard deviation, as the paper draws it. The "
         "authors' plot, batches of 2000: SGDM at about exp(−4.2) = 0.015 by 2000 and exp(−4.7) = "
@@ -185,7 +163,7 @@ FIGURES = (
         LARGE,
         OPTIMIZERS,
         LOSS,
-        partial(one, title="Larger model: L = 8, d = 20, n = 60"),
+        partial(ONE, title="Larger model: L = 8, d = 20, n = 60"),
         caption="The paper: the same picture as with 3 layers in 5 dimensions.",
     ),
 )

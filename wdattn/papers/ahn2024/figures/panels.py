@@ -1,7 +1,8 @@
-"""What the figures share: arms by panel, and columns of records as arrays."""
+"""What the figures share: arms by panel, columns of records as arrays, and curves of them."""
 
 import numpy as np
 
+from wdattn import plots
 from wdattn.papers.ahn2024.experiments import ADAM, FEWER, GAMMA, SGDM, SPHERE
 
 OPTIMIZERS = {"SGDM": SGDM, "Adam": ADAM}
@@ -42,3 +43,15 @@ def by_panel(records, column):
 def steps_of(records, column):
     """The iterates at which a column was measured, the same in every arm."""
     return next(iter(records.values()))[0].steps(column)
+
+
+def side_by_side(records, note, *, column, **looks):
+    """A column along training, a panel a setting; `looks` are those of `plots.curve_panels`."""
+    steps, panels = steps_of(records, column), by_panel(records, column)
+    return plots.curve_panels(steps, panels, note=note, **looks)
+
+
+def in_one(records, note, *, column, **looks):
+    """A column along training, a curve an arm; `looks` are those of `plots.curves`."""
+    arms = {label: stacked(runs, column) for label, runs in records.items()}
+    return plots.curves(steps_of(records, column), arms, note=note, **looks)

@@ -1,5 +1,7 @@
 """Directional smoothness along the path, and curvature against the gradient norm."""
 
+from functools import partial
+
 import numpy as np
 
 from wdattn import plots
@@ -8,36 +10,17 @@ from wdattn.papers.ahn2024.figures.panels import (
     OPTIMIZERS,
     SETTINGS,
     both,
-    by_panel,
+    in_one,
+    side_by_side,
     stacked,
     steps_of,
 )
 from wdattn.reproduction.paper import Figure
 
 SHOWN_SEED = 1  # the paper's
-ALONG = "ln directional smoothness"
-
-
-def directional(records, note):
-    """Curvature along each optimizer's own steps, a panel a setting."""
-    return plots.curve_panels(
-        steps_of(records, "directional_smoothness"),
-        by_panel(records, "directional_smoothness"),
-        ylabel="Directional smoothness",
-        title="Directional smoothness",
-        note=note,
-    )
-
-
-def network_directional(records, note):
-    """The same for Appendix B."""
-    return plots.curves(
-        steps_of(records, "directional_smoothness"),
-        {label: stacked(runs, "directional_smoothness") for label, runs in records.items()},
-        ylabel="Directional smoothness",
-        title="Directional smoothness on a network's features",
-        note=note,
-    )
+DIRECTIONAL = {"column": "directional_smoothness", "ylabel": "Directional smoothness"}
+FIRST_AND_THIRD = {"Setting 1": ADAM, "Setting 3, heavy-tailed": ADAM | GAMMA}
+SECOND = {"Setting 2, 5 contexts": ADAM}
 
 
 def spectral(records, note):
@@ -60,7 +43,7 @@ def along(records, note):
     return plots.scatter_panels(
         {label: run["smoothness_path"].T[:, None] for label, run in shown.items()},
         steps_of(records, "smoothness_path"),
-        ylabel=ALONG,
+        ylabel="ln directional smoothness",
         title="Directional smoothness against gradient norm along Adam's path",
         note=f"{note} Drawn: seed {', '.join(map(str, seeds))} alone.",
     )
@@ -81,7 +64,7 @@ FIGURES = (
         BASE,
         both(SETTINGS),
         ("directional_smoothness",),
-        directional,
+        partial(side_by_side, **DIRECTIONAL, title="Directional smoothness"),
         "C10",
         "Curvature of the loss along each optimizer's own steps; Adam's is lower in the paper.",
         also=("C22", "C23"),
@@ -92,7 +75,7 @@ FIGURES = (
         NETWORK,
         OPTIMIZERS,
         ("directional_smoothness",),
-        network_directional,
+        partial(in_one, **DIRECTIONAL, title="Directional smoothness on a network's features"),
         "C19",
         "The paper: SGDM mostly above Adam, very noisy, some points negative. No claim is judged "
         "on it.",
@@ -101,7 +84,7 @@ FIGURES = (
         "smoothness",
         "Generalised smoothness, Settings 1 and 3: spectral norm",
         BASE,
-        {"Setting 1": ADAM, "Setting 3, heavy-tailed": ADAM | GAMMA},
+        FIRST_AND_THIRD,
         ("smoothness",),
         spectral,
         "C11",
@@ -112,7 +95,7 @@ FIGURES = (
         "smoothness-fewer-contexts",
         "Generalised smoothness, Setting 2: spectral norm",
         FEWER_CONTEXTS,
-        {"Setting 2, 5 contexts": ADAM},
+        SECOND,
         ("smoothness",),
         spectral,
         "C24",
@@ -122,7 +105,7 @@ FIGURES = (
         "smoothness-path",
         "Generalised smoothness figure, Settings 1 and 3",
         BASE,
-        {"Setting 1": ADAM, "Setting 3, heavy-tailed": ADAM | GAMMA},
+        FIRST_AND_THIRD,
         ("smoothness_path",),
         along,
         "C11",
@@ -133,7 +116,7 @@ FIGURES = (
         "smoothness-path-fewer-contexts",
         "Generalised smoothness figure, Setting 2",
         FEWER_CONTEXTS,
-        {"Setting 2, 5 contexts": ADAM},
+        SECOND,
         ("smoothness_path",),
         along,
         "C24",
