@@ -12,8 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from wdattn import __version__, backend_choice, papers, plots, spectra
-from wdattn.reproduction import Ledger, Live, StoreBusy, report
-from wdattn import __version__, backend_choice, papers
 from wdattn.reproduction import Ledger, Live, StoreBusy, WorkerLost, report
 
 SCALES = ("smoke", "laptop", "paper")

@@ -2,6 +2,7 @@
 
 from wdattn.layers.feed_forward import FeedForward
 from wdattn.layers.layer_normalization import LayerNormalization
+from wdattn.layers.linear_attention import LinearAttention
 from wdattn.layers.linear_self_attention import LinearSelfAttention
 from wdattn.layers.multi_head_attention import MultiHeadAttention
 from wdattn.layers.patch_embedding import PatchEmbedding
@@ -14,6 +15,7 @@ from wdattn.layers.transformer_block import TransformerBlock
 __all__ = [
     "FeedForward",
     "LayerNormalization",
+    "LinearAttention",
     "LinearSelfAttention",
     "MultiHeadAttention",
     "PatchEmbedding",

@@ -2,6 +2,7 @@
 
 from wdattn.ops.attention_factors import AttentionFactors, AttentionProducts
 from wdattn.ops.gram_recursion import gram_recursion
+from wdattn.ops.linear_attention import linear_attention, linear_attention_scores
 from wdattn.ops.moments import moments
 from wdattn.ops.rotary_embedding import rotary_embedding
 
@@ -9,6 +10,8 @@ __all__ = [
     "AttentionFactors",
     "AttentionProducts",
     "gram_recursion",
+    "linear_attention",
+    "linear_attention_scores",
     "moments",
     "rotary_embedding",
 ]

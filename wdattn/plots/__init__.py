@@ -10,9 +10,8 @@ from wdattn.plots.ledger import ledger
 from wdattn.plots.overlay import backend_overlay, largest_distance
 from wdattn.plots.quantiles import quantiles
 from wdattn.plots.ratios import ratios
-from wdattn.plots.scatter import scatter, scatter_panels
-from wdattn.plots.spectra import spectra
 from wdattn.plots.scatter import scatter_panels
+from wdattn.plots.spectra import spectra
 from wdattn.plots.style import caption, png, shrunk
 
 __all__ = [
