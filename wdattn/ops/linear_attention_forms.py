@@ -82,7 +82,7 @@ def chunked(
 
 
 def recurrent(query: Any, key: Any, value: Any, memory: Any, causal: bool) -> tuple[Any, Any]:
-    """Token by token, in a memory of constant size: O(tokens), and no token waits for the next."""
+    """Token by token, in a memory of constant size: O(tokens)."""
     length = ops.shape(query)[1]
     tokens = [key, value]
     if causal:
