@@ -22,7 +22,7 @@ $(error BACKEND must be jax, tensorflow or torch, got '$(BACKEND)')
 endif
 
 WDATTN = .venv-$(BACKEND)/bin/wdattn
-PYTEST = .venv/bin/python -m pytest
+PYTEST = .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: help reproduce reproduce-all test test-extras lint docs records clean
 .DELETE_ON_ERROR:
