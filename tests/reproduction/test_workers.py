@@ -178,9 +178,7 @@ def test_no_worker_outlives_the_parent(stacks, tmp_path, end):
     options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     files = [tmp_path / "a", tmp_path / "b"]
     until = time.monotonic() + 60
-    with subprocess.Popen(
-        line, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, str(script)], **options) as parent:
         while not all(path.exists() and path.read_text() for path in files):
             if parent.poll() is not None or time.monotonic() > until:
                 parent.kill()
