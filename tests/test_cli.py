@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from wdattn import backend_choice, cli, papers
-from wdattn.reproduction import Ledger
+from wdattn.reproduction import Ledger, WorkerLost
 
 BACKEND = keras.backend.backend()
 SMOKE = ["reproduce", "ahn2024", "--scale", "smoke", "--claim", "C1", "--backend", BACKEND]
@@ -243,6 +243,14 @@ def test_a_full_disk_is_told(capsys, monkeypatch):
 
     monkeypatch.setattr(papers, "reproduce", reproduce)
     assert "No space left on device: 'results/x'" in refused(capsys, ["reproduce"])
+
+
+def test_a_lost_worker_is_told(capsys, monkeypatch):
+    def reproduce(*arguments, **options):
+        raise WorkerLost("a worker process was killed")
+
+    monkeypatch.setattr(papers, "reproduce", reproduce)
+    assert "a worker process was killed" in refused(capsys, ["reproduce"])
 
 
 # What it writes and prints

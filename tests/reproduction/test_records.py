@@ -60,6 +60,7 @@ def test_load_reads_every_store_below(tmp_path, fill):
     records = load(tmp_path)
     assert len(records) == 12 and records.backends() == ("jax", "torch")
     assert len(records.on("torch")) == 2 and records.on("torch").backends() == ("torch",)
+    assert records.on("torch") is records.on("torch")  # a report asks for each row and figure
     assert len(load(str(tmp_path / "deep"))) == 2
     assert {record.settings.kind for record in records} == {"plain", "fancy"}
     assert isinstance(records[0], Record)
