@@ -258,3 +258,13 @@ def test_keras_still_lists_its_layers_as_this_module_reads_them():
     first = model.get_layer("first")
     direct = {layer.name for layer in first._flatten_layers(include_self=False, recursive=False)}
     assert {"query", "key", "value", "attention_output"} <= direct
+
+
+def test_our_linear_attention_is_found(rng):
+    layer = ours.LinearAttention(2, 4, value_dim=3, name="linear")
+    layer.build((1, TOKENS, WIDTH), (1, TOKENS, WIDTH))
+    (factors,) = attention_layers(filled(layer, rng))
+    assert factors.name == "linear" and factors.query.shape == (2, WIDTH, 4)
+    np.testing.assert_array_equal(
+        factors.output[0], ops.convert_to_numpy(layer.output_dense.kernel)[0].T
+    )
