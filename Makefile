@@ -6,6 +6,8 @@
 #   make test-extras     runs the tests that need keras-hub and keras-cv, on every backend
 #   make lint            linter, formatter and type checker
 #   make docs            builds the site into site/
+#   make serve           shows the site at http://127.0.0.1:8000, and again after each change
+#   make test-site       uses the site in a headless Chromium, which must be installed
 #   make records         re-measures what the site shows: every claim and control on every backend
 #   make clean           removes everything that these made, except results/
 #
@@ -24,7 +26,7 @@ endif
 WDATTN = .venv-$(BACKEND)/bin/wdattn
 PYTEST = .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help reproduce reproduce-all test test-extras lint docs records clean
+.PHONY: help reproduce reproduce-all test test-extras test-site lint docs serve records clean
 .DELETE_ON_ERROR:
 
 help:
@@ -65,6 +67,7 @@ records: .venv/installed
 	for backend in $(BACKENDS); do \
 		.venv/bin/wdattn reproduce --all --controls --backend $$backend --out $(RECORDS) || exit 1; \
 	done
+	KERAS_BACKEND=jax .venv/bin/python -m docs.generators.explorables.measure
 	.venv/bin/wdattn report $(RECORDS) --format markdown > $(RECORDS)/ledger.md
 	.venv/bin/python -c "from wdattn.papers.ahn2024 import tables; from wdattn.reproduction import load; \
 		print(tables.markdown(load('$(RECORDS)/ahn2024')), end='')" > $(RECORDS)/tables.md
@@ -74,8 +77,21 @@ records: .venv/installed
 		cp $(RECORDS)/ahn2024/figures/$$name.png docs/images/$${name%%-laptop*}.png || exit 1; \
 	done
 
+# `python -m`: the pages take their numbers from the package docs.generators, which lies here.
+docs serve: export NO_MKDOCS_2_WARNING = 1
 docs: .venv-docs/installed
-	.venv-docs/bin/mkdocs build --strict
+	.venv-docs/bin/python -m docs.generators
+	.venv-docs/bin/python -m mkdocs build --strict
+
+serve: .venv-docs/installed
+	.venv-docs/bin/python -m docs.generators
+	.venv-docs/bin/python -m mkdocs serve
+
+# tests/conftest.py, which wants a backend, is left out. A skip would hide that Chromium is missing.
+test-site: .venv-site/installed docs
+	@test -n "$$CHROMIUM" || for name in chromium chromium-browser google-chrome; do \
+		command -v $$name && break; done || { echo "no Chromium is installed" >&2; exit 1; }
+	SITE=site .venv-site/bin/python -m pytest --confcutdir=tests/site tests/site
 
 clean:
 	rm -rf .venv .venv-* site build dist .pytest_cache .mypy_cache .ruff_cache

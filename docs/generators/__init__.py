@@ -1,0 +1,1 @@
+"""What `make docs` makes of the stored records before, and while, MkDocs builds the pages."""

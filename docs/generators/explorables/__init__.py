@@ -1,0 +1,1 @@
+"""One module a paper: `describe(records)` gives the frame of `explorable.js` its data."""

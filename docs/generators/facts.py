@@ -1,0 +1,150 @@
+"""What pages may quote, by name: from the stored ledgers, and from the benchmarks' docstrings."""
+
+import ast
+from pathlib import Path
+
+from wdattn import papers
+from wdattn.plots.words import SIGNS, seeds
+from wdattn.reproduction import Ledger
+from wdattn.reproduction.wording import (
+    control_name,
+    effect_name,
+    ordered,
+    region_name,
+    verdict_name,
+)
+
+ROOT = Path(__file__).parents[2]
+BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+# A number and its interval, a sign and its verdict, stay on one line.
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def facts(root=ROOT):
+    """Name to text: `{{name}}` on a page becomes the text.
+
+    `ledger` and `benchmarks` are whole sections. The others are short: with KEY a paper, C1 a
+    claim, and jax a backend, `KEY.claims` is the number of claims, `KEY.reproduced` how many are
+    reproduced on every backend, `KEY.reproduced.jax` on one, `KEY.C1.jax` what was measured,
+    `KEY.C1` the same on each backend, and `KEY.C1.counts` what counts as reproduced.
+
+    Args:
+        root: Path of the checkout.
+    """
+    rows = [
+        row
+        for key in papers.KEYS
+        for row in Ledger.load(root / "docs" / "records" / key / "ledger.json")
+    ]
+    found = {"ledger": ledger(rows), "benchmarks": benchmarks(root / "benchmarks")}
+    for key in papers.KEYS:
+        quoted = _of_paper([row for row in rows if row["paper"] == key])
+        found |= {f"{key}.{name}": text for name, text in quoted.items()}
+    return found
+
+
+def ledger(rows):
+    """The ledger as tabs: the backends side by side, then a tab each.
+
+    Args:
+        rows: ledger rows.
+    """
+    rows = ordered(rows)
+    tabs = ['=== "Side by side"\n\n' + _indented(_side_by_side(rows))]
+    for backend, name in BACKENDS.items():
+        own = [row for row in rows if row["backend"] == backend]
+        lines = [(_named(row), _text(row["title"]), _measured(row), *_verdicts(row)) for row in own]
+        head = ("Claim", "Finding", "Measured, 95 % interval", "Verdict", "Control")
+        tabs.append(f'=== "{name}"\n\n' + _indented(f"{_table(head, lines)}\n\n{_made(own)}"))
+    return "\n\n".join(tabs)
+
+
+def benchmarks(folder):
+    """A section for each benchmark: its docstring, which says how it is run and what it gave.
+
+    Args:
+        folder: Path of the scripts.
+    """
+    sections = []
+    for path in sorted(folder.glob("*.py")):
+        title, _, body = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n")
+        sections.append(f"## {path.stem.replace('_', ' ').capitalize()}\n\n**{title}**\n{body}")
+    return "\n\n".join(sections)
+
+
+def _of_paper(rows):
+    """What may be quoted of one paper's rows."""
+    found, verdicts = {}, {}
+    for row in rows:
+        claim, backend = row["claim"], row["backend"]
+        measured = _measured(row, between="; ")
+        found[f"{claim}.counts"] = region_name(row["parts"][0])
+        found[f"{claim}.{backend}"] = measured
+        so_far = f"{found[claim]}, " if claim in found else ""
+        found[claim] = f"{so_far}{measured} on {BACKENDS[backend]}"
+        verdicts.setdefault(claim, {})[backend] = row["verdict"]
+    found["claims"] = str(len(verdicts))
+    for verdict in SIGNS:
+        reached = [[v == verdict for v in by.values()] for by in verdicts.values()]
+        found[verdict.replace(" ", "_")] = str(sum(map(all, reached)))
+        for backend in BACKENDS:
+            count = sum(by.get(backend) == verdict for by in verdicts.values())
+            found[f"{verdict.replace(' ', '_')}.{backend}"] = str(count)
+    return found
+
+
+def _side_by_side(rows):
+    lines = []
+    for claim in dict.fromkeys((row["paper"], row["claim"]) for row in rows):
+        own = {row["backend"]: row for row in rows if (row["paper"], row["claim"]) == claim}
+        first = next(iter(own.values()))
+        cells = (
+            f"{_measured(own[b])}<br>{_verdicts(own[b])[0]}" if b in own else "" for b in BACKENDS
+        )
+        lines.append((_named(first), _text(first["title"]), *cells))
+    return _table(("Claim", "Finding", *BACKENDS.values()), lines)
+
+
+def _named(row):
+    return f"**{row['claim']}**<br>[{row['paper']}](papers/{row['paper']}.md)"
+
+
+def _measured(row, between="<br>"):
+    parts = row["parts"]
+    names = [f"{part['label']}: " if len(parts) > 1 and part.get("label") else "" for part in parts]
+    return between.join(
+        _text(name + effect_name(part).replace(" ", NO_BREAK))
+        for name, part in zip(names, parts, strict=True)
+    )
+
+
+def _verdicts(row):
+    return verdict_name(row["verdict"]).replace(" ", NO_BREAK), control_name(row["control"])
+
+
+def _made(rows):
+    """How one backend's rows were made; they name it once where they agree."""
+    versions = sorted(
+        {
+            "{backend} {backend_version}, Keras {keras}, NumPy {numpy}, {device}".format(
+                **row["versions"]
+            )
+            for row in rows
+        }
+    )
+    scales = " and ".join(sorted({row["scale"] for row in rows}))
+    drawn = " or ".join(dict.fromkeys(seeds(row["seeds"]) for row in rows))
+    return f"Scale {scales}, seeds {drawn}; made with {'; '.join(versions)}."
+
+
+def _text(words):
+    return words.replace("|", "\\|").replace("[", "\\[").replace("]", "\\]")
+
+
+def _table(head, lines):
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _indented(text):
+    return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
