@@ -45,3 +45,9 @@ def test_from_keras_adamw(run, capsys):
     assert "head/kernel" in capsys.readouterr().out
     model, x = names["model"], np.ones((8, 4), "float32")
     model.fit(x, x[:, :1], verbose=0)
+
+
+def test_weight_decay(run, capsys):
+    run("weight-decay")
+    printed = capsys.readouterr().out
+    assert "only 'gamma' is excluded" in printed and "head/bias" in printed

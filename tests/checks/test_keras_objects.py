@@ -55,6 +55,17 @@ PROJECTIONS = KERNEL | {
     "bias_constraint": keras.constraints.NonNeg(),
 }
 
+HEADED = PROJECTIONS | {
+    "num_heads": 2,
+    "key_dim": 4,
+    "value_dim": 6,
+    "dropout": 0.2,
+    "use_bias": False,
+    "output_shape": (3, 2),
+    "activity_regularizer": keras.regularizers.L2(0.3),
+    "query_key": [layers.QueryKeyNormalization, layers.RotaryEmbedding],
+}
+
 
 def bad(*names):
     """Values that an argument of such a name never takes."""
@@ -95,22 +106,14 @@ ROWS = {
         FORMS,
     ),
     layers.MultiHeadAttention: Row(
-        PROJECTIONS
+        HEADED
         | {
-            "num_heads": 2,
-            "key_dim": 4,
-            "value_dim": 6,
-            "dropout": 0.2,
-            "use_bias": False,
-            "output_shape": (3, 2),
             "attention_axes": (1,),
             "sliding_window": 2,
             "flash_attention": False,
-            "activity_regularizer": keras.regularizers.L2(0.3),
             "use_gate": True,
             "seed": 4,
             "parametrization": "factored",
-            "query_key": [layers.QueryKeyNormalization, layers.RotaryEmbedding],
         },
         [
             *bad("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "output_shape"),
@@ -133,20 +136,12 @@ ROWS = {
         ("output_shape", "activity_regularizer"),
     ),
     layers.LinearAttention: Row(
-        PROJECTIONS
+        HEADED
         | {
-            "num_heads": 2,
-            "key_dim": 4,
-            "value_dim": 6,
-            "dropout": 0.2,
-            "use_bias": False,
-            "output_shape": (3, 2),
             "feature_map": "softmax",
             "normalize": False,
             "form": "recurrent",
             "chunk_size": 4,
-            "query_key": [layers.QueryKeyNormalization, layers.RotaryEmbedding],
-            "activity_regularizer": keras.regularizers.L2(0.3),
             "seed": 4,
         },
         [

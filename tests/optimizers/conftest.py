@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import torch
 from keras import ops
 
 
@@ -16,6 +17,18 @@ def _applied(optimizer, starts, gradients, names=None):
     for step in gradients:
         optimizer.apply([ops.convert_to_tensor(gradient) for gradient in step], variables)
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _of_torch(optimizer, starts, steps, rates, decays, **arguments):
+    """The weights by a PyTorch optimizer in float64, with the rate and the decay of each step."""
+    parameters = [torch.nn.Parameter(torch.tensor(start.astype("float64"))) for start in starts]
+    optimizer = optimizer(parameters, lr=1.0, foreach=False, **arguments)
+    for gradients, rate, decay in zip(steps, rates, decays, strict=True):
+        optimizer.param_groups[0].update(lr=float(rate), weight_decay=float(decay))
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = torch.tensor(gradient.astype("float64"))
+        optimizer.step()
+    return [parameter.detach().numpy() for parameter in parameters]
 
 
 def _small_model(seed=0):
@@ -49,6 +62,11 @@ class _At(keras.callbacks.Callback):
 @pytest.fixture
 def applied():
     return _applied
+
+
+@pytest.fixture
+def of_torch():
+    return _of_torch
 
 
 @pytest.fixture

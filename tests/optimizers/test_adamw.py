@@ -20,18 +20,6 @@ def draws(rng):
     return starts, steps
 
 
-def of_torch(optimizer, starts, steps, rates, decays, **arguments):
-    """In float64, with the rate and the decay of each step."""
-    parameters = [torch.nn.Parameter(torch.tensor(start.astype("float64"))) for start in starts]
-    optimizer = optimizer(parameters, lr=1.0, foreach=False, **arguments)
-    for gradients, rate, decay in zip(steps, rates, decays, strict=True):
-        optimizer.param_groups[0].update(lr=float(rate), weight_decay=float(decay))
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.tensor(gradient.astype("float64"))
-        optimizer.step()
-    return [parameter.detach().numpy() for parameter in parameters]
-
-
 def of_optax(starts, steps, rate, decay, epsilon):
     optimizer = optax.adamw(rate, eps=epsilon, weight_decay=decay)
     parameters = [start.astype("float64") for start in starts]
@@ -56,7 +44,7 @@ def assert_close(found, wanted):
     ("rate", "decay"), [(0.01, 0.1), (RATE, DECAY)], ids=["constant", "scheduled"]
 )
 @pytest.mark.parametrize("coupling", ["decoupled", "l2"])
-def test_equals_torch_and_optax(rng, applied, rate, decay, coupling, epsilon):
+def test_equals_torch_and_optax(rng, applied, of_torch, rate, decay, coupling, epsilon):
     starts, steps = draws(rng)
     found = applied(AdamW(rate, decay, epsilon=epsilon, coupling=coupling), starts, steps)
     constant = isinstance(rate, float)

@@ -10,23 +10,11 @@ from wdattn.schedules import Cosine, Linear
 STEPS, SHAPE, SCALES = 100, (3, 4), (1.0, 1e-3, 1e-6)
 
 
-def of_torch(starts, steps, rates, decays, **arguments):
-    """In float64."""
-    parameters = [torch.nn.Parameter(torch.tensor(start.astype("float64"))) for start in starts]
-    optimizer = torch.optim.SGD(parameters, lr=1.0, foreach=False, **arguments)
-    for gradients, rate, decay in zip(steps, rates, decays, strict=True):
-        optimizer.param_groups[0].update(lr=float(rate), weight_decay=float(decay))
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.tensor(gradient.astype("float64"))
-        optimizer.step()
-    return [parameter.detach().numpy() for parameter in parameters]
-
-
 @pytest.mark.parametrize(
     "momentum", [{"momentum": 0.0}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
 )
 @pytest.mark.parametrize("scheduled", [False, True])
-def test_equals_torch(rng, applied, momentum, scheduled):
+def test_equals_torch(rng, applied, of_torch, momentum, scheduled):
     starts = [rng.normal(size=SHAPE).astype("float32") for _ in SCALES]
     steps = [[(s * rng.normal(size=SHAPE)).astype("float32") for s in SCALES] for _ in range(STEPS)]
     # Gentle: a weight that shrinks a hundredfold keeps the round-off of its start.
@@ -34,7 +22,9 @@ def test_equals_torch(rng, applied, momentum, scheduled):
     rates = rate.values(STEPS) if scheduled else [rate] * STEPS
     decays = decay.values(STEPS) if scheduled else [decay] * STEPS
     found = applied(SGDW(rate, decay, coupling="l2", **momentum), starts, steps)
-    for one, other in zip(found, of_torch(starts, steps, rates, decays, **momentum), strict=True):
+    for one, other in zip(
+        found, of_torch(torch.optim.SGD, starts, steps, rates, decays, **momentum), strict=True
+    ):
         # Round-off of 100 float32 steps is at most 6e-7 of a weight (see test_update_rules).
         assert np.linalg.norm(one - other) <= 1e-6 * np.linalg.norm(other)
 

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from wdattn.optimizers import DecayRow, DecayTable
+from wdattn.optimizers.decay_rules import BIAS_OR_NORM
 from wdattn.optimizers.stock import (
     excluded_by,
     exclusion_patterns,
@@ -17,8 +18,6 @@ from wdattn.optimizers.stock import (
 )
 from wdattn.optimizers.weight_decay import WeightDecay
 
-# Names of Keras's and keras-hub's variables that recipes leave out of the decay.
-_BIAS_OR_NORM = re.compile(r"(^|/)(\w*bias|gamma|beta|scale)$")
 # Shares that a weight of this type rounds away: half of the distance between 1 and the number
 # below it.
 _LOST = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
@@ -102,9 +101,12 @@ def _nothing_decays(optimizer, model, table):
         yield "nothing decays: `weight_decay` is not set, or is 0 for every variable"
 
 
+def _decayed_biases_and_norms(table):
+    return [row.path for row in table if row.decay and re.search(BIAS_OR_NORM, row.path)]
+
+
 def _biases_and_norms(optimizer, model, table):
-    paths = [row.path for row in table if row.decay and _BIAS_OR_NORM.search(row.path)]
-    if paths:
+    if paths := _decayed_biases_and_norms(table):
         yield f"biases and gains of norms decay, which recipes leave out: {_listed(paths)}"
 
 
@@ -123,11 +125,10 @@ def _idle_patterns(optimizer, model, table):
 
 
 def _last_call_counts(optimizer, model, table):
+    kinds = sorted({path.rsplit("/", 1)[-1] for path in _decayed_biases_and_norms(table)})
     for part in _stock(optimizer, model):
         patterns = exclusion_patterns(part)
-        rows = [row for row in table if row.decay and _BIAS_OR_NORM.search(row.path)]
-        if patterns and rows:
-            kinds = sorted({row.path.rsplit("/", 1)[-1] for row in rows})
+        if patterns and kinds:
             yield (
                 f"only {', '.join(map(repr, patterns))} is excluded, and {', '.join(kinds)} "
                 "decay: of several calls of `exclude_from_weight_decay` only the last counts, and "

@@ -8,12 +8,13 @@ from numbers import Real
 __all__ = ["PRESETS", "DecayRules"]
 
 _ATTENTION = r"(?i)(attention|attn)[^/]*(/.*)?/(kernel|value|key_query)$"
-_BIAS_OR_NORM = r"(^|/)(\w*bias|gamma|beta|scale|moving_mean|moving_variance)$"
+BIAS_OR_NORM = r"(^|/)(\w*bias|gamma|beta|scale)$"
+"""Paths of what recipes leave out of the decay, in Keras and keras-hub: biases, gains, offsets."""
 
 PRESETS = {
     "all": ((".*", 1.0, 1.0),),
     "kernels": ((r"kernel$|/(value|key_query)$", 1.0, 1.0), (".*", 0.0, 1.0)),
-    "no_bias_norm": ((_BIAS_OR_NORM, 0.0, 1.0), (".*", 1.0, 1.0)),
+    "no_bias_norm": ((BIAS_OR_NORM, 0.0, 1.0), (".*", 1.0, 1.0)),
     "attention_only": ((_ATTENTION, 1.0, 1.0), (".*", 0.0, 1.0)),
     "except_attention": ((_ATTENTION, 0.0, 1.0), (".*", 1.0, 1.0)),
     "gpt2": (
