@@ -5,23 +5,14 @@ from keras import ops
 
 from wdattn.layers import arguments
 from wdattn.layers.key_masks import key_masks
-from wdattn.layers.projection import projection
+from wdattn.layers.projected_attention import ProjectedAttention
 from wdattn.ops import linear_attention, linear_attention_scores
 from wdattn.ops.feature_maps import feature_map_of
 from wdattn.ops.linear_attention import FORMS
 
-PLAIN = (
-    *("num_heads", "key_dim", "value_dim", "dropout", "use_bias"),
-    *("normalize", "form", "chunk_size", "seed"),
-)
-OBJECTS = (
-    *("kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer"),
-    *("kernel_constraint", "bias_constraint", "query_key"),
-)
-
 
 @keras.saving.register_keras_serializable("wdattn")
-class LinearAttention(keras.layers.Layer):
+class LinearAttention(ProjectedAttention):
     r"""Multi-head linear attention, called like `keras.layers.MultiHeadAttention`.
 
     $$\mathrm{head}_h = \mathrm{LinearAttention}(X W^Q_h, X W^K_h, X W^V_h), \qquad
@@ -85,6 +76,8 @@ class LinearAttention(keras.layers.Layer):
         ValueError: if an argument is not of this kind.
     """
 
+    own = ("normalize", "form", "chunk_size")
+
     def __init__(
         self,
         num_heads,
@@ -108,15 +101,26 @@ class LinearAttention(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.num_heads = arguments.integer("num_heads", num_heads)
-        self.key_dim = arguments.integer("key_dim", key_dim)
-        self.value_dim = arguments.integer_or_none("value_dim", value_dim)
-        self.dropout = arguments.rate("dropout", dropout)
-        self.use_bias = arguments.flag("use_bias", use_bias)
-        # Not under its own name, which Keras' summary takes for the shape of an output.
-        self._output_shape = arguments.shape_or_none("output_shape", output_shape)
+        super().__init__(
+            {
+                "num_heads": num_heads,
+                "key_dim": key_dim,
+                "value_dim": value_dim,
+                "dropout": dropout,
+                "use_bias": use_bias,
+                "output_shape": output_shape,
+                "kernel_initializer": kernel_initializer,
+                "bias_initializer": bias_initializer,
+                "kernel_regularizer": kernel_regularizer,
+                "bias_regularizer": bias_regularizer,
+                "activity_regularizer": activity_regularizer,
+                "kernel_constraint": kernel_constraint,
+                "bias_constraint": bias_constraint,
+                "query_key": query_key,
+                "seed": seed,
+            },
+            **kwargs,
+        )
         if isinstance(feature_map, dict):  # a config
             feature_map = keras.saving.deserialize_keras_object(feature_map)
         feature_map_of(feature_map)
@@ -124,47 +128,20 @@ class LinearAttention(keras.layers.Layer):
         self.normalize = arguments.flag("normalize", normalize)
         self.form = arguments.choice("form", form, tuple(FORMS))
         self.chunk_size = arguments.integer("chunk_size", chunk_size)
-        self.query_key = arguments.layers_or_none("query_key", query_key, self.dtype_policy)
-        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
-        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
-        self.bias_regularizer = arguments.regularizer("bias_regularizer", bias_regularizer)
-        # Under the argument's own name Keras would apply it to this layer's output as well.
-        self.projection_regularizer = arguments.regularizer(
-            "activity_regularizer", activity_regularizer
-        )
-        self.kernel_constraint = arguments.constraint("kernel_constraint", kernel_constraint)
-        self.bias_constraint = arguments.constraint("bias_constraint", bias_constraint)
-        self.seed = arguments.integer_or_none("seed", seed, least=0)
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         self._check(query_shape, value_shape, key_shape)
-        heads, width = self.num_heads, self.value_dim or self.key_dim
-
-        def split(name, width, shape):
-            return projection(self, name, "btd,dhk->bthk", (None, heads, width), shape)
-
-        self.query_dense = split("query", self.key_dim, query_shape)
-        self.key_dense = split("key", self.key_dim, key_shape)
-        self.value_dense = split("value", width, value_shape)
+        width = self.value_dim or self.key_dim
+        self.query_dense = self._split("query", self.key_dim, query_shape)
+        self.key_dense = self._split("key", self.key_dim, key_shape)
+        self.value_dense = self._split("value", width, value_shape)
         noise = (None, None, None, 1)  # all of a key's value at once: its score
         self._dropout_layer = keras.layers.Dropout(
             self.dropout, noise, self.seed, name="dropout", dtype=self.dtype_policy
         )
-        outputs = self._outputs(query_shape)
-        letters = "xyzuvw"[: len(outputs)]
-        self.output_dense = projection(
-            self,
-            "attention_output",
-            f"bthd,hd{letters}->bt{letters}",
-            (None, *outputs),
-            (*query_shape[:2], heads, width),
-        )
-        shapes = [(*shape[:2], heads, self.key_dim) for shape in (query_shape, key_shape)]
-        for layer in self.query_key or ():
-            if not layer.built:  # a call on shapes builds a layer however it is built
-                layer(*(keras.KerasTensor(shape, self.compute_dtype) for shape in shapes))
+        self.output_dense = self._joined(width, query_shape)
+        self._build_query_key(query_shape, key_shape)
 
     def call(
         self,
@@ -202,38 +179,6 @@ class LinearAttention(keras.layers.Layer):
         forms = {"form": self.form, "chunk_size": self.chunk_size}
         return self.output_dense(linear_attention(query, key, value, **settings, **forms))
 
-    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
-        self._check(query_shape, value_shape, value_shape if key_shape is None else key_shape)
-        return (*query_shape[:2], *self._outputs(query_shape))
-
-    def compute_output_spec(
-        self, query, value, key=None, *args, return_attention_scores=False, **kwargs
-    ):
-        shape = self.compute_output_shape(query.shape, value.shape, key and key.shape)
-        spec = keras.KerasTensor(shape, self.compute_dtype)
-        if not return_attention_scores:
-            return spec
-        shape = (query.shape[0], self.num_heads, query.shape[1], value.shape[1])
-        return spec, keras.KerasTensor(shape, self.compute_dtype)
-
-    def _outputs(self, query_shape):
-        return (query_shape[-1],) if self._output_shape is None else self._output_shape
-
-    def _check(self, query_shape, value_shape, key_shape):
-        for name, shape in (("query", query_shape), ("value", value_shape), ("key", key_shape)):
-            if len(shape) != 3 or shape[-1] is None:
-                raise ValueError(f"`{name}` must be (batch, tokens, features), got {tuple(shape)}")
-        if None not in (value_shape[1], key_shape[1]) and value_shape[1] != key_shape[1]:
-            raise ValueError(
-                f"`key` must have the tokens of `value`, {value_shape[1]}, got {tuple(key_shape)}"
-            )
-
     def get_config(self):
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in PLAIN},
-            **{name: arguments.config(getattr(self, name)) for name in OBJECTS},
-            "feature_map": keras.saving.serialize_keras_object(self.feature_map),
-            "output_shape": self._output_shape,
-            "activity_regularizer": arguments.config(self.projection_regularizer),
-        }
+        feature_map = keras.saving.serialize_keras_object(self.feature_map)
+        return {**super().get_config(), "feature_map": feature_map}

@@ -6,24 +6,16 @@ import keras
 from keras import ops
 
 from wdattn.layers import arguments
-from wdattn.layers.projection import projection
+from wdattn.layers.projected_attention import ProjectedAttention
 from wdattn.ops.attention_factors import AttentionFactors, AttentionProducts
 from wdattn.ops.attention_mask import attention_mask as join
 from wdattn.ops.attention_scores import attention_scores, weigh
 
 PARAMETRIZATIONS = ("factored", "merged")
-PLAIN = (
-    *("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "attention_axes"),
-    *("sliding_window", "flash_attention", "use_gate", "seed", "parametrization"),
-)
-OBJECTS = (
-    *("kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer"),
-    *("kernel_constraint", "bias_constraint"),
-)
 
 
 @keras.saving.register_keras_serializable("wdattn")
-class MultiHeadAttention(keras.layers.Layer):
+class MultiHeadAttention(ProjectedAttention):
     r"""Softmax attention as `keras.layers.MultiHeadAttention`, with its factors open.
 
     $$\mathrm{out}_i = \sum_h \sum_j \mathrm{softmax}_j\!\left(
@@ -89,6 +81,8 @@ class MultiHeadAttention(keras.layers.Layer):
         ValueError: if an argument is not of this kind, or an input not of this shape.
     """
 
+    own = ("attention_axes", "sliding_window", "flash_attention", "use_gate", "parametrization")
+
     def __init__(
         self,
         num_heads,
@@ -113,14 +107,26 @@ class MultiHeadAttention(keras.layers.Layer):
         query_key=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.num_heads = arguments.integer("num_heads", num_heads)
-        self.key_dim = arguments.integer("key_dim", key_dim)
-        self.value_dim = arguments.integer_or_none("value_dim", value_dim)
-        self.dropout = arguments.rate("dropout", dropout)
-        self.use_bias = arguments.flag("use_bias", use_bias)
-        self._output_shape = arguments.shape_or_none("output_shape", output_shape)
+        super().__init__(
+            {
+                "num_heads": num_heads,
+                "key_dim": key_dim,
+                "value_dim": value_dim,
+                "dropout": dropout,
+                "use_bias": use_bias,
+                "output_shape": output_shape,
+                "kernel_initializer": kernel_initializer,
+                "bias_initializer": bias_initializer,
+                "kernel_regularizer": kernel_regularizer,
+                "bias_regularizer": bias_regularizer,
+                "activity_regularizer": activity_regularizer,
+                "kernel_constraint": kernel_constraint,
+                "bias_constraint": bias_constraint,
+                "query_key": query_key,
+                "seed": seed,
+            },
+            **kwargs,
+        )
         if attention_axes not in (None, 1, (1,), [1]):
             raise ValueError(f"`attention_axes` must be None, 1 or (1,), got {attention_axes!r}")
         self.attention_axes = None if attention_axes is None else (1,)
@@ -129,22 +135,10 @@ class MultiHeadAttention(keras.layers.Layer):
             allowed = "None, True or False, and not True with dropout"
             raise ValueError(f"`flash_attention` must be {allowed}, got {flash_attention!r}")
         self.flash_attention = flash_attention
-        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
-        self.kernel_regularizer = arguments.regularizer("kernel_regularizer", kernel_regularizer)
-        self.bias_regularizer = arguments.regularizer("bias_regularizer", bias_regularizer)
-        # Under the argument's own name Keras would apply it to this layer's output as well.
-        self.projection_regularizer = arguments.regularizer(
-            "activity_regularizer", activity_regularizer
-        )
-        self.kernel_constraint = arguments.constraint("kernel_constraint", kernel_constraint)
-        self.bias_constraint = arguments.constraint("bias_constraint", bias_constraint)
         self.use_gate = arguments.flag("use_gate", use_gate)
-        self.seed = arguments.integer_or_none("seed", seed, least=0)
         self.parametrization = arguments.choice(
             "parametrization", parametrization, PARAMETRIZATIONS
         )
-        self.query_key = arguments.layers_or_none("query_key", query_key, self.dtype_policy)
         heads = {name: getattr(self, name) for name in ("value_dim", "use_gate", "query_key")}
         for name, given in heads.items():
             if given and parametrization == "merged":
@@ -156,34 +150,18 @@ class MultiHeadAttention(keras.layers.Layer):
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         self._check(query_shape, value_shape, key_shape)
-        heads = self.num_heads
-
-        def split(name, width, shape, **kwargs):
-            return projection(self, name, "btd,dhk->bthk", (None, heads, width), shape, **kwargs)
-
-        output = self._output_shape or (query_shape[-1],)
         if self.parametrization == "merged":
             width = value_shape[-1]
-            self._key_query_dense = split("key_query", key_shape[-1], query_shape)
+            self._key_query_dense = self._split("key_query", key_shape[-1], query_shape)
         else:
             width = self.value_dim or self.key_dim
-            self._query_dense = split("query", self.key_dim, query_shape)
-            self._key_dense = split("key", self.key_dim, key_shape)
+            self._query_dense = self._split("query", self.key_dim, query_shape)
+            self._key_dense = self._split("key", self.key_dim, key_shape)
             if self.use_gate:
-                self._gate_dense = split("gate", width, query_shape, activation="sigmoid")
-            self._value_dense = split("value", width, value_shape)
-            for layer in self.query_key or ():
-                if not layer.built:  # a call on shapes builds a layer however it is built
-                    shape = (query_shape[0], None, heads, self.key_dim)
-                    layer(*(keras.KerasTensor(shape, self.compute_dtype) for _ in range(2)))
-        letters = "xyzuvw"[: len(output)]
-        self._output_dense = projection(
-            self,
-            "attention_output",
-            f"bthd,hd{letters}->bt{letters}",
-            (None, *output),
-            (*query_shape[:2], heads, width),
-        )
+                self._gate_dense = self._split("gate", width, query_shape, activation="sigmoid")
+            self._value_dense = self._split("value", width, value_shape)
+            self._build_query_key(query_shape, key_shape)
+        self._output_dense = self._joined(width, query_shape)
         self._dropout_layer = keras.layers.Dropout(
             self.dropout, seed=self.seed, name="dropout", dtype=self.dtype_policy
         )
@@ -257,42 +235,7 @@ class MultiHeadAttention(keras.layers.Layer):
         output = self._output_dense(found if gate is None else found * gate)
         return (output, scores) if return_attention_scores else output
 
-    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
-        self._check(query_shape, value_shape, value_shape if key_shape is None else key_shape)
-        return (*query_shape[:-1], *(self._output_shape or query_shape[-1:]))
-
-    def compute_output_spec(
-        self, query, value, key=None, *masks, return_attention_scores=False, **kwargs
-    ):
-        shape = self.compute_output_shape(
-            query.shape, value.shape, None if key is None else key.shape
-        )
-        output = keras.KerasTensor(shape, self.compute_dtype)
-        if not return_attention_scores:
-            return output
-        scores = (query.shape[0], self.num_heads, query.shape[1], value.shape[1])
-        return output, keras.KerasTensor(scores, self.compute_dtype)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in PLAIN},
-            **{name: arguments.config(getattr(self, name)) for name in OBJECTS},
-            "output_shape": self._output_shape,
-            "activity_regularizer": arguments.config(self.projection_regularizer),
-            "query_key": arguments.config(self.query_key),
-        }
-
     def _output_kernel(self):
         """`(heads, value_dim, features)`, whatever the shape of an output token."""
         kernel = self._output_dense.kernel
         return ops.reshape(kernel, (*kernel.shape[:2], math.prod(kernel.shape[2:])))
-
-    def _check(self, query, value, key):
-        for name, shape in (("query", query), ("value", value), ("key", key)):
-            if len(shape) != 3 or shape[-1] is None:
-                raise ValueError(f"`{name}` must be (batch, tokens, features), got {tuple(shape)}")
-        if None not in (value[1], key[1]) and value[1] != key[1]:
-            raise ValueError(
-                f"`key` must have as many tokens as `value`, got {tuple(key)} and {tuple(value)}"
-            )

@@ -1,0 +1,112 @@
+"""What attention layers with projected heads have in common."""
+
+import keras
+
+from wdattn.layers import arguments
+from wdattn.layers.projection import projection
+
+PLAIN = ("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "seed")
+OBJECTS = (
+    *("kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer"),
+    *("kernel_constraint", "bias_constraint", "query_key"),
+)
+
+
+class ProjectedAttention(keras.layers.Layer):
+    """Base of the layers that project queries, keys and values to heads, and the heads back.
+
+    A subclass names its own arguments, those of the config as `own`, makes its projections in
+    `build` and calls them.
+
+    Args:
+        heads: the arguments that the subclasses share, by name; checked and kept here.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if an argument is not of its kind.
+    """
+
+    own: tuple[str, ...] = ()
+
+    def __init__(self, heads, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.num_heads = arguments.integer("num_heads", heads["num_heads"])
+        self.key_dim = arguments.integer("key_dim", heads["key_dim"])
+        self.value_dim = arguments.integer_or_none("value_dim", heads["value_dim"])
+        self.dropout = arguments.rate("dropout", heads["dropout"])
+        self.use_bias = arguments.flag("use_bias", heads["use_bias"])
+        # Not under its own name, which Keras' summary takes for the shape of an output.
+        self._output_shape = arguments.shape_or_none("output_shape", heads["output_shape"])
+        for check in (arguments.initializer, arguments.regularizer, arguments.constraint):
+            for part in ("kernel", "bias"):
+                name = f"{part}_{check.__name__}"
+                setattr(self, name, check(name, heads[name]))
+        # Under the argument's own name Keras would apply it to this layer's output as well.
+        self.projection_regularizer = arguments.regularizer(
+            "activity_regularizer", heads["activity_regularizer"]
+        )
+        self.seed = arguments.integer_or_none("seed", heads["seed"], least=0)
+        self.query_key = arguments.layers_or_none(
+            "query_key", heads["query_key"], self.dtype_policy
+        )
+
+    def _split(self, name, width, shape, **kwargs):
+        """A projection to heads of a width."""
+        output = (None, self.num_heads, width)
+        return projection(self, name, "btd,dhk->bthk", output, shape, **kwargs)
+
+    def _joined(self, width, query_shape):
+        """The projection of heads of a width to the output."""
+        outputs = self._outputs(query_shape)
+        letters = "xyzuvw"[: len(outputs)]
+        return projection(
+            self,
+            "attention_output",
+            f"bthd,hd{letters}->bt{letters}",
+            (None, *outputs),
+            (*query_shape[:2], self.num_heads, width),
+        )
+
+    def _build_query_key(self, query_shape, key_shape):
+        shapes = [(*s[:2], self.num_heads, self.key_dim) for s in (query_shape, key_shape)]
+        for layer in self.query_key or ():
+            if not layer.built:  # a call on shapes builds a layer however it is built
+                layer(*(keras.KerasTensor(shape, self.compute_dtype) for shape in shapes))
+
+    def compute_output_shape(self, query_shape, value_shape, key_shape=None):
+        self._check(query_shape, value_shape, value_shape if key_shape is None else key_shape)
+        return (*query_shape[:-1], *self._outputs(query_shape))
+
+    def compute_output_spec(
+        self, query, value, key=None, *masks, return_attention_scores=False, **kwargs
+    ):
+        shape = self.compute_output_shape(
+            query.shape, value.shape, None if key is None else key.shape
+        )
+        output = keras.KerasTensor(shape, self.compute_dtype)
+        if not return_attention_scores:
+            return output
+        scores = (query.shape[0], self.num_heads, query.shape[1], value.shape[1])
+        return output, keras.KerasTensor(scores, self.compute_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in (*PLAIN, *self.own)},
+            **{name: arguments.config(getattr(self, name)) for name in OBJECTS},
+            "output_shape": self._output_shape,
+            "activity_regularizer": arguments.config(self.projection_regularizer),
+        }
+
+    def _outputs(self, query_shape):
+        return self._output_shape or (query_shape[-1],)
+
+    def _check(self, query, value, key):
+        for name, shape in (("query", query), ("value", value), ("key", key)):
+            if len(shape) != 3 or shape[-1] is None:
+                raise ValueError(f"`{name}` must be (batch, tokens, features), got {tuple(shape)}")
+        if None not in (value[1], key[1]) and value[1] != key[1]:
+            raise ValueError(
+                f"`key` must have as many tokens as `value`, got {tuple(key)} and {tuple(value)}"
+            )
