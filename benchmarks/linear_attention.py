@@ -7,9 +7,11 @@ less, and writes nothing.
 
 Both are causal: 4 heads of width 64, float32, 16,384 tokens a call, as 64 sequences of 256 tokens
 up to one of 16,384. So the cost of a token depends on the length of its sequence and nothing else.
-"train" is a sum of squares and its three gradients. The contenders take turns in one process, so
-that a busy machine slows all of them. One whose call took more than `LIMIT` seconds is not tried on
-longer sequences.
+"train" is a sum of squares and its three gradients. The contenders and the lengths take turns in
+one process, so that a busy machine slows all of them; the first call of a turn is not timed. One
+whose call took more than `LIMIT` seconds is not tried on longer sequences. The C library is told to
+keep the memory that is freed: giving it back and asking again costs PyTorch up to half of its time,
+as chance will have it, and all contenders alike.
 
 Peak memory is that of a train step in a process of its own, less that of a process which makes the
 same tensors and adds them up; it is read from Linux.
@@ -29,25 +31,45 @@ from pathlib import Path
 import numpy as np
 
 DOCS = Path(__file__).parents[1] / "docs"
+BENCHMARKS = DOCS / "benchmarks"
+NAMES = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 FILE = "linear_attention-{}.json"
-TOKENS, HEADS, DIM, ROUNDS, LIMIT = 16_384, 4, 64, 5, 3.0
+TOKENS, HEADS, DIM, LIMIT = 16_384, 4, 64, 1.5
+TURNS, CALLS = 6, 4  # calls of a turn that are timed
 LENGTHS = tuple(2**power for power in range(8, 15))
+# glibc's, in bytes: more than a call takes.
+KEEP = {"MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_MMAP_THRESHOLD_": str(2**32)}
 FROM = 1024  # the goals are for sequences of this length and longer
 LINEAR, DOT, NOTHING = "chunked linear", "dot product", "nothing"
 KINDS = ("forward", "train")
+LABELS = {
+    "forward": "Microseconds a token, forward",
+    "train": "Microseconds a token, train step",
+    "memory": "Peak memory of a train step, MiB",
+}
+NOTE = (
+    "16,384 tokens a call, 4 heads of width 64, causal, float32, 2 cores. Dot-product attention is "
+    f"measured up to the length at which a call takes more than {LIMIT:g} seconds."
+)
+BAND = f"Line: median of {TURNS * CALLS} calls; band: from the fastest to the slowest."
 PAGE = """# Linear attention beside dot-product attention
 
 `benchmarks/linear_attention.py` times the chunked form of
 [`linear_attention`](../api/ops.md) and `keras.ops.dot_product_attention`, both causal, on 16,384
 tokens a call: 64 sequences of 256 tokens, up to one of 16,384. A token of linear attention should
-cost the same in each. Dot-product attention is measured up to the length at which one call takes
-more than 3 seconds.
+cost the same in each.
 
-![Microseconds a token of the forward pass](../images/linear-attention-forward.png)
+Freed memory is kept by the process (`MALLOC_TRIM_THRESHOLD_` and `MALLOC_MMAP_THRESHOLD_` of
+glibc). Set them for your own training on a CPU with PyTorch, where memory that is given back and
+asked for again can cost as much time as the attention.
 
-![Microseconds a token of a train step](../images/linear-attention-train.png)
+![Microseconds a token of the forward pass over the tokens of a sequence:
+flat for linear attention, rising for dot products](../images/linear-attention-forward.png)
 
-![Peak memory of a train step](../images/linear-attention-memory.png)
+![Microseconds a token of a train step over the tokens of a sequence:
+flat for linear attention, rising for dot products](../images/linear-attention-train.png)
+
+![Peak memory of a train step over the tokens of a sequence](../images/linear-attention-memory.png)
 
 | backend | | dearest / cheapest token from 1k | ahead from | times as fast at 1k | at most |
 |---|---|---|---|---|---|"""
@@ -99,20 +121,21 @@ def times(lengths):
     """Microseconds a token: kind, contender, length and round."""
     found = {kind: {LINEAR: {}, DOT: {}} for kind in KINDS}
     for kind, rows in found.items():
-        slow = set()
-        for length in lengths:
-            calls = {name: call(name, kind, length) for name in rows if name not in slow}
-            for once in calls.values():
+        calls = {}
+        for name in rows:
+            for length in lengths:
+                calls[name, length] = once = call(name, kind, length)
                 once()  # compiles
-            for name in calls:
-                rows[name][length] = []
-            for _ in range(ROUNDS):
-                for name, once in calls.items():
-                    rows[name][length].append(timed(once) * 1e6 / TOKENS)
-            said = {name: statistics.median(rows[name][length]) for name in calls}
-            slow |= {name for name, cost in said.items() if cost * TOKENS / 1e6 > LIMIT}
-            line = ", ".join(f"{name} {cost:.2f}" for name, cost in said.items())
-            print(f"{kind}, {length} tokens: {line} us a token", flush=True)
+                if timed(once) > LIMIT:
+                    break
+        for _ in range(TURNS):
+            for (name, length), once in calls.items():
+                once()  # in the caches and the memory that the other left
+                costs = [timed(once) * 1e6 / TOKENS for _ in range(CALLS)]
+                rows[name].setdefault(length, []).extend(costs)
+        for name, length in calls:
+            cost = statistics.median(rows[name][length])
+            print(f"{kind}, {name}, {length} tokens: {cost:.2f} us a token", flush=True)
     return found
 
 
@@ -153,8 +176,8 @@ def goals(record):
         behind = [length for length, cost in dot.items() if cost <= linear[length]]
         ahead = min((length for length in dot if length > max(behind, default=0)), default=None)
         cells = [
-            record["backend"],
-            kind,
+            NAMES[record["backend"]],
+            "train step" if kind == "train" else kind,
             f"{max(long) / min(long):.2f}",
             f"{ahead or 'nowhere'}",
             f"{dot[FROM] / linear[FROM]:.1f}",
@@ -163,35 +186,45 @@ def goals(record):
         yield f"| {' | '.join(cells)} |"
 
 
-def draw():
-    from wdattn.plots import curve_panels, png
+def figure(records, kind, label):
+    """A panel a backend: the median cost over the length of a sequence, the range as a band."""
+    from wdattn.plots import style
 
-    records = [
-        json.loads(path.read_text())
-        for path in sorted((DOCS / "benchmarks").glob(FILE.format("*")))
-    ]
-
-    def series(rows, lengths):
-        deep = max(len(np.atleast_1d(v)) for row in rows.values() for v in row.values())
-        return {
-            name: np.array([np.broadcast_to(row.get(str(n), np.nan), deep) for n in lengths]).T
-            for name, row in rows.items()
-        }
-
-    note = "16,384 tokens a call, 4 heads of width 64, float32, CPU; a seed is a call."
-    for kind in (*KINDS, "memory"):
-        lengths = LENGTHS[::2] if kind == "memory" else LENGTHS
-        figure = curve_panels(
-            np.log2(lengths),
-            {record["backend"]: series(record[kind], lengths) for record in records},
-            xlabel="Tokens in a sequence, log2",
-            ylabel="MiB of a train step" if kind == "memory" else f"Microseconds a token, {kind}",
-            note=note,
-            share=True,
+    lengths = LENGTHS[::2] if kind == "memory" else LENGTHS
+    colours = style.CYCLE[:2]
+    drawn, axes = style.canvas(style.PANELS_WIDTH, 3.9, columns=len(records), sharey=True)
+    for axis, record in zip(axes[0], records, strict=True):
+        for colour, marker, (name, rows) in zip(colours, "os", record[kind].items(), strict=True):
+            shown = [n for n in lengths if str(n) in rows]
+            costs = [np.atleast_1d(rows[str(n)]) for n in shown]
+            axis.plot(shown, [np.median(c) for c in costs], f"-{marker}", color=colour, label=name)
+            low, high = ([end(c) for c in costs] for end in (np.min, np.max))
+            axis.fill_between(shown, low, high, color=colour, alpha=0.2, linewidth=0)
+        axis.set(
+            xscale="log",
+            yscale="log",
+            xlabel="Tokens in a sequence",
+            title=NAMES[record["backend"]],
         )
-        (DOCS / "images" / f"linear-attention-{kind}.png").write_bytes(png(figure))
+        ticks = LENGTHS[::2]
+        axis.set_xticks(ticks, [f"{n // 1024}k" if n >= 1024 else f"{n}" for n in ticks])
+        axis.set_xticks([], minor=True)
+    style.log_ticks(axes[0, 0])
+    axes[0, 0].set_ylabel(label)
+    axes[0, -1].legend(loc="upper left")
+    style.footer(drawn, [NOTE, *([] if kind == "memory" else [BAND])])
+    return drawn
+
+
+def draw():
+    from wdattn.plots import png, style
+
+    records = [json.loads((BENCHMARKS / FILE.format(name)).read_text()) for name in NAMES]
+    for kind, label in LABELS.items():
+        drawn = style.styled(figure)(records, kind, label)
+        (DOCS / "images" / f"linear-attention-{kind}.png").write_bytes(png(drawn))
     rows = (line for record in records for line in goals(record))
-    (DOCS / "benchmarks" / "linear_attention.md").write_text("\n".join([PAGE, *rows, ""]))
+    (BENCHMARKS / "linear_attention.md").write_text("\n".join([PAGE, *rows, ""]))
 
 
 def main():
@@ -207,14 +240,15 @@ def main():
         # Not `ru_maxrss`, which starts from that of the process that started this one.
         status = Path("/proc/self/status").read_text()
         print(int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024)
+    elif not KEEP.keys() <= os.environ.keys():
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP})
     else:
         record = measure(arguments.lengths or LENGTHS)
         text = json.dumps(record, indent=1)
         record = json.loads(text)
         print(*goals(record), sep="\n")
         if not arguments.lengths:
-            (DOCS / "benchmarks").mkdir(exist_ok=True)
-            (DOCS / "benchmarks" / FILE.format(record["backend"])).write_text(text + "\n")
+            (BENCHMARKS / FILE.format(record["backend"])).write_text(text + "\n")
 
 
 if __name__ == "__main__":

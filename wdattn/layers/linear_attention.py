@@ -89,7 +89,7 @@ class LinearAttention(ProjectedAttention):
         feature_map="elu",
         normalize=True,
         form="chunked",
-        chunk_size=128,
+        chunk_size=64,
         query_key=None,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",

@@ -24,7 +24,7 @@ def linear_attention(
     query_mask: Any = None,
     key_mask: Any = None,
     mask: Any = None,
-    chunk_size: int = 128,
+    chunk_size: int = 64,
     state: Any = None,
     return_state: bool = False,
 ) -> Any:
@@ -135,7 +135,7 @@ def linear_attention_scores(
     query, key = _features(feature_map, query, key, key_mask)
     found = forms.scores(query, key, causal, mask)
     if normalize:
-        found = _divided(found, ops.sum(found, axis=-1, keepdims=True))
+        found = forms.divided(found, ops.sum(found, axis=-1, keepdims=True))
     return ops.cast(_kept(query_mask, found, tokens=2), dtype)
 
 
@@ -177,18 +177,15 @@ def _attend(
     dtype, query, key, value = _tensors(query=query, key=key, value=value)
     _check(form, chunk_size, mask, state, return_state)
     query, key = _features(feature_map, query, key, key_mask)
-    if normalize:
-        value = ops.concatenate([value, ops.ones_like(value[..., :1])], axis=-1)
     if state is not None:
-        state = _state(state, key, value)
+        state = _state(state, key, value, normalize)
+    settings = query, key, value, state, causal, normalize
     if form == "parallel":
-        outputs, after = forms.parallel(query, key, value, state, causal, mask)
+        outputs, after = forms.parallel(*settings, mask)
     elif form == "chunked":
-        outputs, after = forms.chunked(query, key, value, state, causal, chunk_size)
+        outputs, after = forms.chunked(*settings, chunk_size)
     else:
-        outputs, after = forms.recurrent(query, key, value, state, causal)
-    if normalize:
-        outputs = _divided(outputs[..., :-1], outputs[..., -1:])
+        outputs, after = forms.recurrent(*settings)
     outputs = ops.cast(_kept(query_mask, outputs, tokens=1), dtype)
     return (outputs, after) if return_state else outputs
 
@@ -259,20 +256,13 @@ def _kept(mask: Any, x: Any, tokens: int) -> Any:
     return ops.where(mask, x, ops.zeros((), dtype=x.dtype))
 
 
-def _state(state: Any, key: Any, value: Any) -> Any:
+def _state(state: Any, key: Any, value: Any, normalize: bool) -> Any:
     state = ops.convert_to_tensor(state, dtype=key.dtype)
-    wanted = (key.shape[0], key.shape[2], key.shape[3], value.shape[3])
+    width = None if value.shape[3] is None else value.shape[3] + normalize
+    wanted = (key.shape[0], key.shape[2], key.shape[3], width)
     if len(state.shape) != 4 or not _fits(state.shape, wanted, (0, 1, 2, 3)):
         raise ValueError(
             "`state` must be (batch, heads, features, value_dim + normalize), here "
             f"{wanted}, got shape {tuple(state.shape)}"
         )
     return state
-
-
-def _divided(numerator: Any, denominator: Any) -> Any:
-    """The quotient, and 0 where the denominator is 0: there the gradients are 0 too."""
-    # Not `ops.divide_no_nan`, whose gradient there is not a number on PyTorch.
-    none = denominator == 0
-    one, zero = (ops.full((), number, dtype=denominator.dtype) for number in (1, 0))
-    return numerator * ops.where(none, zero, one / ops.where(none, one, denominator))

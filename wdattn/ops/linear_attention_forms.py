@@ -1,10 +1,10 @@
 """The three forms of linear attention, on features: one sum, put together in three orders.
 
 `query` and `key` are features `(batch, tokens, heads, features)`; a masked key is 0. `value` is
-`(batch, tokens, heads, width)`; where the output is normalised its last column is 1, so that the
-denominators are one more output. `memory` is the sum of key value^T over the tokens before,
-`(batch, heads, features, width)`, or None where there were none. A form gives the outputs,
-numerators and denominators alike, and the memory after the last token.
+`(batch, tokens, heads, width)`. To `normalize`, a form gives each value a last entry of 1, so that
+the denominators are one more output, and divides by them. `memory` is the sum of key value^T over
+the tokens before, `(batch, heads, features, width + normalize)`, or None where there were none. A
+form gives the outputs and the memory after the last token.
 """
 
 from typing import Any
@@ -14,9 +14,8 @@ import numpy as np
 from keras import ops
 
 # So many chunks are summed by one product with a triangle of ones. It costs the square of their
-# number, and is still faster than `ops.cumsum`: a train step on 16,384 tokens took 0.91, 0.77 and
-# 0.97 of its time on JAX, TensorFlow and PyTorch. And `ops.cumsum` rounds float64 on PyTorch.
-SUMMED = 128
+# number, and is still faster than `ops.cumsum`, which also rounds float64 on PyTorch.
+SUMMED = 32
 
 
 def scores(query: Any, key: Any, causal: bool, mask: Any = None) -> Any:
@@ -29,18 +28,39 @@ def scores(query: Any, key: Any, causal: bool, mask: Any = None) -> Any:
     return ops.where(ops.cast(mask, "bool"), products, ops.zeros((), dtype=products.dtype))
 
 
+def divided(numerators: Any, denominators: Any) -> Any:
+    """The quotients, and 0 where a denominator is 0: there the gradients are 0 too."""
+    # Not `ops.divide_no_nan`, whose gradient there is not a number on PyTorch.
+    none = denominators == 0
+    one, zero = (ops.full((), number, dtype=denominators.dtype) for number in (1, 0))
+    return numerators * ops.where(none, zero, one / ops.where(none, one, denominators))
+
+
 def parallel(
-    query: Any, key: Any, value: Any, memory: Any, causal: bool, mask: Any = None
+    query: Any,
+    key: Any,
+    value: Any,
+    memory: Any,
+    causal: bool,
+    normalize: bool,
+    mask: Any = None,
 ) -> tuple[Any, Any]:
     """All scores at once: O(queries * keys)."""
+    value = _counted(value, normalize)
     outputs = ops.einsum("bhts,bshv->bthv", scores(query, key, causal, mask), value)
     if memory is not None:
         outputs = outputs + _read(memory, query)
-    return outputs, _written(memory, key, value)
+    return _normalized(outputs, normalize), _written(memory, key, value)
 
 
 def chunked(
-    query: Any, key: Any, value: Any, memory: Any, causal: bool, chunk_size: int
+    query: Any,
+    key: Any,
+    value: Any,
+    memory: Any,
+    causal: bool,
+    normalize: bool,
+    chunk_size: int,
 ) -> tuple[Any, Any]:
     """Scores within chunks of tokens, memories between them: O(tokens).
 
@@ -48,8 +68,8 @@ def chunked(
     memory of all tokens is what every query reads, and there are no chunks.
     """
     if not causal:
-        after = _written(memory, key, value)
-        return _read(after, query), after
+        after = _written(memory, key, _counted(value, normalize))
+        return _normalized(_read(after, query), normalize), after
     batch, length, heads, _ = ops.shape(query)
     tokens = _longer(length, ops.shape(key)[1])
     count = (tokens + chunk_size - 1) // chunk_size
@@ -62,7 +82,8 @@ def chunked(
         x = ops.transpose(_padded(x, count * size), (0, 2, 1, 3))
         return ops.reshape(x, (batch * heads * count, size, x.shape[-1]))
 
-    query, key, value = chunks(query), chunks(key), chunks(value)
+    # Values are counted, and outputs divided, as chunks: XLA does a single sequence by one core.
+    query, key, value = chunks(query), chunks(key), _counted(chunks(value), normalize)
     features, width = key.shape[-1], value.shape[-1]
     transposed = ops.transpose(key, (0, 2, 1))
     # `@`, since `ops.matmul` makes float32 of float64 on PyTorch.
@@ -76,13 +97,16 @@ def chunked(
         before = before + memory[:, :, None]
     after = before[:, :, -1] + added[:, :, -1]
     before = ops.reshape(before, (batch * heads * count, features, width))
-    outputs = outputs + query @ before
-    outputs = ops.reshape(outputs, (batch, heads, count * size, width))
+    outputs = _normalized(outputs + query @ before, normalize)
+    outputs = ops.reshape(outputs, (batch, heads, count * size, outputs.shape[-1]))
     return ops.transpose(outputs, (0, 2, 1, 3))[:, :length], after
 
 
-def recurrent(query: Any, key: Any, value: Any, memory: Any, causal: bool) -> tuple[Any, Any]:
+def recurrent(
+    query: Any, key: Any, value: Any, memory: Any, causal: bool, normalize: bool
+) -> tuple[Any, Any]:
     """Token by token, in a memory of constant size: O(tokens)."""
+    value = _counted(value, normalize)
     length = ops.shape(query)[1]
     tokens = [key, value]
     if causal:
@@ -99,7 +123,8 @@ def recurrent(query: Any, key: Any, value: Any, memory: Any, causal: bool) -> tu
         name="linear_attention_tokens",
     )
     outputs, after = loop(ops.concatenate(tokens, -1), initial_state=[memory])
-    return (outputs[:, :length] if causal else _read(after, query)), after
+    outputs = outputs[:, :length] if causal else _read(after, query)
+    return _normalized(outputs, normalize), after
 
 
 class _Cell:
@@ -120,6 +145,15 @@ class _Cell:
     __call__ = call
 
 
+def _counted(value: Any, normalize: bool) -> Any:
+    """Values with a last entry of 1, whose sums are the denominators."""
+    return ops.concatenate([value, ops.ones_like(value[..., :1])], -1) if normalize else value
+
+
+def _normalized(outputs: Any, normalize: bool) -> Any:
+    return divided(outputs[..., :-1], outputs[..., -1:]) if normalize else outputs
+
+
 def _before(added: Any, count: Any) -> Any:
     """Sums of what came before, along axis 1 of `(rows, count, size)`."""
     rows, _, size = ops.shape(added)
@@ -129,8 +163,7 @@ def _before(added: Any, count: Any) -> Any:
     if count <= SUMMED:
         return _triangle(count, added.dtype) @ added
     groups = -(-count // SUMMED)
-    missing = ops.zeros((rows, groups * SUMMED - count, size), dtype=added.dtype)
-    added = ops.concatenate([added, missing], axis=1)
+    added = _padded(added, groups * SUMMED)
     added = ops.reshape(added, (rows * groups, SUMMED, size))
     before = _triangle(SUMMED, added.dtype) @ added
     totals = ops.reshape(before[:, -1] + added[:, -1], (rows, groups, size))
