@@ -107,7 +107,7 @@ def test_ours():
 
 def test_printed():
     report = explain_optimizer(excluding(["<b>"]), model())
-    assert str(report).splitlines()[-1].startswith("! ")
+    assert repr(report).splitlines()[-1].startswith("! ")
     assert "&lt;b&gt;" in report._repr_html_() and "<ul>" in report._repr_html_()
 
 

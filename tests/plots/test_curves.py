@@ -52,7 +52,7 @@ def test_axes_labels_and_marks(values):
 def test_one_seed_has_no_band(values):
     figure = plots.curves(STEPS, {"Adam": values[:1]})
     assert not figure.axes[0].collections
-    assert figure.get_supxlabel() == "Line: mean over 1 seed."
+    assert figure.get_supxlabel() == ""
 
 
 def test_a_linear_axis_shows_negative_points(values):

@@ -23,7 +23,7 @@ from wdattn.optimizers.weight_decay import WeightDecay
 _LOST = {"bfloat16": 2.0**-9, "float16": 2.0**-12}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OptimizerReport:
     """What an optimizer does to the weights of a model.
 
@@ -35,7 +35,7 @@ class OptimizerReport:
     table: DecayTable
     warnings: tuple[str, ...]
 
-    def __str__(self):
+    def __repr__(self):
         return "\n".join([repr(self.table), *(f"! {line}" for line in self.warnings)])
 
     def _repr_html_(self):

@@ -29,13 +29,15 @@ def check_band(band):
 
 
 def legend(series, band, logs):
-    """What line and band are, in a sentence."""
+    """What line and band are, in a sentence; nothing where each line is a single run."""
     count = sorted({len(values) for values in series.values()})
-    seeds = " or ".join(str(n) for n in count) + (" seed" if count == [1] else " seeds")
+    if count == [1]:
+        return ""
     mean = "exp of the mean logarithm" if logs else "mean"
-    if band is None or count == [1]:
-        return f"Line: {mean} over {seeds}."
-    return f"Line: {mean} over {seeds}; band: ± {band}{' of the logarithm' if logs else ''}."
+    line = f"Line: {mean} over {' or '.join(map(str, count))} seeds"
+    if band is None:
+        return f"{line}."
+    return f"{line}; band: ± {band}{' of the logarithm' if logs else ''}."
 
 
 def draw_means(axes, steps, series, *, log, band, logs=False, colors=None, where=""):
