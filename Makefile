@@ -4,15 +4,17 @@
 #   make reproduce-all   re-measures every claim of every paper
 #   make test            runs the tests and the doctests on every backend
 #   make test-extras     runs the tests that need keras-hub and keras-cv, on every backend
+#   make test-tutorials  runs the tutorials as plain scripts at smoke scale, on every backend
 #   make lint            linter, formatter and type checker
 #   make docs            builds the site into site/
 #   make serve           shows the site at http://127.0.0.1:8000, and again after each change
 #   make test-site       uses the site in a headless Chromium, which must be installed
+#   make tutorials       executes the tutorials at laptop scale: the notebooks beside their sources
 #   make records         re-measures what the site shows: every claim and control on every backend
 #   make clean           removes everything that these made, except results/
 #
 # Variables: SCALE=smoke|laptop|paper and BACKEND=jax|tensorflow|torch for the first two,
-# BACKENDS="jax torch" for `make test` and `make test-extras`, PYTHON=python3.12 for all of them.
+# BACKENDS="jax torch" for the tests, PYTHON=python3.12 for all of them.
 
 PYTHON ?= python3
 SCALE ?= laptop
@@ -26,7 +28,8 @@ endif
 WDATTN = .venv-$(BACKEND)/bin/wdattn
 PYTEST = .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help reproduce reproduce-all test test-extras test-site lint docs serve records clean
+.PHONY: help reproduce reproduce-all test test-extras test-tutorials test-site lint docs serve \
+	tutorials records clean
 .DELETE_ON_ERROR:
 
 help:
@@ -49,13 +52,20 @@ define on_every_backend
 endef
 
 test: .venv/installed
-	$(call on_every_backend,$(PYTEST))
+	$(call on_every_backend,$(PYTEST) --ignore $(TUTORIALS_TEST))
 
+# In a step of its own: each tutorial starts a process, and trains.
+TUTORIALS_TEST = tests/test_tutorials.py
+test-tutorials: .venv/installed
+	$(call on_every_backend,$(PYTEST) --dist load $(TUTORIALS_TEST))
+
+EXTRAS_TESTS = tests/diagnostics/test_keras_hub.py \
+	"$(TUTORIALS_TEST)::test_it_runs_as_a_plain_script[08_your_model_under_the_gauges]"
 # Without the extras these tests skip themselves; here a skip would hide that one is missing.
 test-extras: .venv-extras/installed
 	@.venv-extras/bin/python -c 'from importlib.metadata import version; \
 		print("keras-hub", version("keras-hub"), "keras-cv", version("keras-cv"))'
-	$(call on_every_backend,.venv-extras/bin/python -m pytest tests/diagnostics/test_keras_hub.py)
+	$(call on_every_backend,.venv-extras/bin/python -m pytest $(EXTRAS_TESTS))
 
 lint: .venv/installed
 	.venv/bin/ruff check .
@@ -80,10 +90,12 @@ records: .venv/installed
 # `python -m`: the pages take their numbers from the package docs.generators, which lies here.
 docs serve: export NO_MKDOCS_2_WARNING = 1
 docs: .venv-docs/installed
+	.venv-docs/bin/python tutorials/build.py pages
 	.venv-docs/bin/python -m docs.generators
 	.venv-docs/bin/python -m mkdocs build --strict
 
 serve: .venv-docs/installed
+	.venv-docs/bin/python tutorials/build.py pages
 	.venv-docs/bin/python -m docs.generators
 	.venv-docs/bin/python -m mkdocs serve
 
@@ -92,6 +104,9 @@ test-site: .venv-site/installed docs
 	@test -n "$$CHROMIUM" || for name in chromium chromium-browser google-chrome; do \
 		command -v $$name && break; done || { echo "no Chromium is installed" >&2; exit 1; }
 	SITE=site .venv-site/bin/python -m pytest --confcutdir=tests/site tests/site
+
+tutorials: .venv-tutorials/installed
+	KERAS_BACKEND=jax .venv-tutorials/bin/python tutorials/build.py run
 
 clean:
 	rm -rf .venv .venv-* site build dist .pytest_cache .mypy_cache .ruff_cache
@@ -113,6 +128,10 @@ endef
 
 .venv-extras/installed: EXTRAS = jax,tensorflow,torch,hub,cv,test
 .venv-extras/installed: pyproject.toml constraints.txt
+	$(install)
+
+.venv-tutorials/installed: EXTRAS = jax,tensorflow,hub,cv,tutorials
+.venv-tutorials/installed: pyproject.toml constraints.txt
 	$(install)
 
 .venv-%/installed: EXTRAS = $*

@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from wdattn import papers
+from wdattn import papers, spectra
 from wdattn.plots.words import SIGNS, seeds
 from wdattn.reproduction import Ledger
 from wdattn.reproduction.wording import (
@@ -16,6 +16,7 @@ from wdattn.reproduction.wording import (
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+HEADS = {"gpt2": (768, 64), "llama": (4096, 128)}  # width of the model, and of a head
 # A number and its interval, a sign and its verdict, stay on one line.
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -27,6 +28,7 @@ def facts(root=ROOT):
     claim, and jax a backend, `KEY.claims` is the number of claims, `KEY.reproduced` how many are
     reproduced on every backend, `KEY.reproduced.jax` on one, `KEY.C1.jax` what was measured,
     `KEY.C1` the same on each backend, and `KEY.C1.counts` what counts as reproduced.
+    `spectra.null.MODEL` is the nuclear ratio of random factors of the shape of a model's heads.
 
     Args:
         root: Path of the checkout.
@@ -37,6 +39,9 @@ def facts(root=ROOT):
         for row in Ledger.load(root / "docs" / "records" / key / "ledger.json")
     ]
     found = {"ledger": ledger(rows), "benchmarks": benchmarks(root / "benchmarks")}
+    for name, (width, rank) in HEADS.items():
+        null = spectra.gaussian_null(width, width, rank)
+        found[f"spectra.null.{name}"] = f"{null.nuclear_ratio:.2f}"
     for key in papers.KEYS:
         quoted = _of_paper([row for row in rows if row["paper"] == key])
         found |= {f"{key}.{name}": text for name, text in quoted.items()}

@@ -77,6 +77,12 @@ def test_a_png_is_small_and_its_paper_white(rng):
     assert red  # Adam's
 
 
+def test_a_notebook_shows_a_figure_sharp_and_at_its_size():
+    data, size = curve()._repr_png_()
+    assert size == {"width": 720, "height": 420}
+    assert Image.open(io.BytesIO(data)).size == (1440, 840)
+
+
 def test_a_shrunk_picture_keeps_its_shape_and_white():
     picture = Image.open(io.BytesIO(plots.shrunk(plots.png(curve(), dpi=100), 0.5)))
     assert picture.size == (360, 210)

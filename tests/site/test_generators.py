@@ -54,6 +54,13 @@ def test_facts_are_those_of_the_ledger(known):
                       for name in ("reproduced", "inconclusive")]  # fmt: skip
 
 
+def test_the_null_of_a_spectrum_is_what_random_factors_show(known):
+    a, b = np.random.default_rng(0).normal(size=(2, 768, 64))
+    singular_values = np.linalg.svd(a @ b.T, compute_uv=False)
+    ratio = singular_values.sum() / ((a**2).sum() + (b**2).sum()) * 2
+    assert float(known["spectra.null.gpt2"]) == pytest.approx(ratio, abs=0.01)
+
+
 def test_the_ledger_has_a_row_a_claim_in_each_tab(known):
     tabs = re.split(r'^=== "', known["ledger"], flags=re.MULTILINE)[1:]
     assert [tab.partition('"')[0] for tab in tabs] == ["Side by side", *facts.BACKENDS.values()]

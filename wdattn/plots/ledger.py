@@ -3,12 +3,11 @@
 import textwrap
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from wdattn.plots import words
-from wdattn.plots.style import BLACK, GREY, VERDICT_COLOURS, footer_lines, styled
+from wdattn.plots.style import BLACK, GREY, VERDICT_COLOURS, Picture, footer_lines, styled
 
 MARKERS = {"reproduced": "o", "contradicted": "X", "inconclusive": "s", "not judged": "d"}
 REGION = "#dcefe8"
@@ -49,7 +48,7 @@ def ledger(rows, *, title="Ledger", note=""):
     blocks = [_block(same_claim) for same_claim in claims.values()]
     notes = footer_lines([note, NOTES], END)
     height = HEAD + sum(block["height"] for block in blocks) + 0.2 + 0.17 * len(notes)
-    figure = Figure(figsize=(END, height))
+    figure = Picture(figsize=(END, height))
     _header(figure, title)
     top = height - HEAD
     for block in blocks:

@@ -66,9 +66,18 @@ def styled(draw):
     return drawn
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, also where pyplot is not loaded."""
+
+    def _repr_png_(self):
+        # Twice the pixels, shown at their natural size: sharp on every screen.
+        width, height = (round(100 * inches) for inches in self.get_size_inches())
+        return png(self, dpi=200), {"width": width, "height": height}
+
+
 def canvas(width=WIDTH, height=4.2, title="", rows=1, columns=1, **grid):
     """A figure with left-aligned title and a grid of axes, `(rows, columns)`."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure, figure.subplots(rows, columns, squeeze=False, **grid)
