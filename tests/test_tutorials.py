@@ -29,7 +29,8 @@ def outputs(found):
 
 
 def test_the_tutorials_are_found_in_their_order():
-    assert [path.stem[:2] for path in SOURCES] == ["00", "01", "02", "03", "08"]
+    numbers = [path.stem[:2] for path in SOURCES]
+    assert numbers == sorted(set(numbers)) and {"00", "01", "02", "03", "08"} <= set(numbers)
     assert [path.stem for path in build.sources(["03", "08_your"])] == [
         "03_weight_decay_you_can_see",
         "08_your_model_under_the_gauges",

@@ -24,10 +24,11 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 def facts(root=ROOT):
     """Name to text: `{{name}}` on a page becomes the text.
 
-    `ledger` and `benchmarks` are whole sections. The others are short: with KEY a paper, C1 a
-    claim, and jax a backend, `KEY.claims` is the number of claims, `KEY.reproduced` how many are
-    reproduced on every backend, `KEY.reproduced.jax` on one, `KEY.C1.jax` what was measured,
-    `KEY.C1` the same on each backend, and `KEY.C1.counts` what counts as reproduced.
+    `ledger`, `papers` and `benchmarks` are whole sections. The others are short: `claims` is the
+    number of claims, `reproduced` how many are reproduced on every backend, `reproduced.jax` on
+    one. With KEY a paper and C1 a claim, `KEY.claims`, `KEY.reproduced` and `KEY.reproduced.jax`
+    are those of a paper, `KEY.C1.jax` is what was measured, `KEY.C1` the same on each backend, and
+    `KEY.C1.counts` what counts as reproduced.
     `spectra.null.MODEL` is the nuclear ratio of random factors of the shape of a model's heads.
 
     Args:
@@ -39,11 +40,13 @@ def facts(root=ROOT):
         for row in Ledger.load(root / "docs" / "records" / key / "ledger.json")
     ]
     found = {"ledger": ledger(rows), "benchmarks": benchmarks(root / "benchmarks")}
+    found |= _counts(rows) | {"papers": papers_table(rows)}
     for name, (width, rank) in HEADS.items():
         null = spectra.gaussian_null(width, width, rank)
         found[f"spectra.null.{name}"] = f"{null.nuclear_ratio:.2f}"
     for key in papers.KEYS:
-        quoted = _of_paper([row for row in rows if row["paper"] == key])
+        own = [row for row in rows if row["paper"] == key]
+        quoted = _counts(own) | _measurements(own)
         found |= {f"{key}.{name}": text for name, text in quoted.items()}
     return found
 
@@ -77,9 +80,42 @@ def benchmarks(folder):
     return "\n\n".join(sections)
 
 
-def _of_paper(rows):
-    """What may be quoted of one paper's rows."""
-    found, verdicts = {}, {}
+def papers_table(rows):
+    """A line for each paper, for a page beside `papers/`: its page, and how many claims hold.
+
+    Args:
+        rows: ledger rows.
+    """
+    lines = []
+    for key in papers.KEYS:
+        paper, counts = papers.lookup(key), _counts([row for row in rows if row["paper"] == key])
+        named = f"[{key}](papers/{key}.md)<br>*{_text(paper.title)}*<br>{_text(paper.citation)}"
+        held = "<br>".join(
+            f"{counts[f'reproduced.{backend}']}{NO_BREAK}on{NO_BREAK}{name}"
+            for backend, name in BACKENDS.items()
+        )
+        lines.append((named, counts["claims"], held))
+    return _table(("Paper", "Claims", "Reproduced"), lines)
+
+
+def _counts(rows):
+    """How many claims there are, and how many reach each verdict: on every backend, and on one."""
+    reached = {}
+    for row in rows:
+        reached.setdefault((row["paper"], row["claim"]), {})[row["backend"]] = row["verdict"]
+    found = {"claims": str(len(reached))}
+    for verdict in SIGNS:
+        name = verdict.replace(" ", "_")
+        found[name] = str(sum(set(by.values()) == {verdict} for by in reached.values()))
+        for backend in BACKENDS:
+            count = sum(by.get(backend) == verdict for by in reached.values())
+            found[f"{name}.{backend}"] = str(count)
+    return found
+
+
+def _measurements(rows):
+    """What was measured for each claim of a paper, and what counts."""
+    found = {}
     for row in rows:
         claim, backend = row["claim"], row["backend"]
         measured = _measured(row, between="; ")
@@ -87,14 +123,6 @@ def _of_paper(rows):
         found[f"{claim}.{backend}"] = measured
         so_far = f"{found[claim]}, " if claim in found else ""
         found[claim] = f"{so_far}{measured} on {BACKENDS[backend]}"
-        verdicts.setdefault(claim, {})[backend] = row["verdict"]
-    found["claims"] = str(len(verdicts))
-    for verdict in SIGNS:
-        reached = [[v == verdict for v in by.values()] for by in verdicts.values()]
-        found[verdict.replace(" ", "_")] = str(sum(map(all, reached)))
-        for backend in BACKENDS:
-            count = sum(by.get(backend) == verdict for by in verdicts.values())
-            found[f"{verdict.replace(' ', '_')}.{backend}"] = str(count)
     return found
 
 

@@ -54,6 +54,18 @@ def test_facts_are_those_of_the_ledger(known):
                       for name in ("reproduced", "inconclusive")]  # fmt: skip
 
 
+def test_every_paper_is_listed_with_a_page_of_its_own(known):
+    lines = known["papers"].split("\n")[2:]
+    assert len(lines) == len(papers.KEYS)
+    for key, line in zip(papers.KEYS, lines, strict=True):
+        assert f"(papers/{key}.md)" in line and papers.lookup(key).title in line
+        assert f"| {known[f'{key}.claims']} |" in line
+        for backend, name in facts.BACKENDS.items():
+            assert f"{known[f'{key}.reproduced.{backend}']} on {name}" in line.replace("\xa0", " ")
+        assert (ROOT / "docs" / "papers" / f"{key}.md").exists()
+    assert int(known["claims"]) == sum(int(known[f"{key}.claims"]) for key in papers.KEYS)
+
+
 def test_the_null_of_a_spectrum_is_what_random_factors_show(known):
     a, b = np.random.default_rng(0).normal(size=(2, 768, 64))
     singular_values = np.linalg.svd(a @ b.T, compute_uv=False)
