@@ -155,6 +155,8 @@ def test_a_killed_worker_is_told(stacks):
 
 DRIVER = """
 import pathlib
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from stacks_of_a_test import Waiting
 from wdattn import papers
 from wdattn.reproduction import Silent
@@ -190,7 +192,10 @@ def test_no_worker_outlives_the_parent(stacks, tmp_path, end):
             os.killpg(parent.pid, signal.SIGINT)
         else:
             parent.kill()
-        _, said = parent.communicate(timeout=30)
+        try:
+            _, said = parent.communicate(timeout=30)
+        finally:
+            parent.kill()
     assert gone(pids)
     if end == "Ctrl-C":
         assert said.count("KeyboardInterrupt") == 1, said  # of the parent alone
