@@ -51,6 +51,8 @@ define on_every_backend
 	test -z "$$failed" || { echo "tests failed on:$$failed" >&2; exit 1; }
 endef
 
+# JAX would spend half of its time in XLA's compiler; tutorials and papers run fully optimised.
+test: export JAX_DISABLE_MOST_OPTIMIZATIONS = 1
 test: .venv/installed
 	$(call on_every_backend,$(PYTEST) --ignore $(TUTORIALS_TEST))
 
