@@ -29,7 +29,7 @@ WDATTN = .venv-$(BACKEND)/bin/wdattn
 PYTEST = .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: help reproduce reproduce-all test test-extras test-tutorials test-site lint docs serve \
-	tutorials records clean
+	pages tutorials records clean
 .DELETE_ON_ERROR:
 
 help:
@@ -91,15 +91,15 @@ records: .venv/installed
 
 # `python -m`: the pages take their numbers from the package docs.generators, which lies here.
 docs serve: export NO_MKDOCS_2_WARNING = 1
-docs: .venv-docs/installed
-	.venv-docs/bin/python tutorials/build.py pages
-	.venv-docs/bin/python -m docs.generators
+docs: pages
 	.venv-docs/bin/python -m mkdocs build --strict
 
-serve: .venv-docs/installed
+serve: pages
+	.venv-docs/bin/python -m mkdocs serve
+
+pages: .venv-docs/installed
 	.venv-docs/bin/python tutorials/build.py pages
 	.venv-docs/bin/python -m docs.generators
-	.venv-docs/bin/python -m mkdocs serve
 
 # tests/conftest.py, which wants a backend, is left out. A skip would hide that Chromium is missing.
 test-site: .venv-site/installed docs

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from docs.generators.facts import BACKENDS
 from wdattn.papers.ahn2024.experiments import ADAM, SGDM
 from wdattn.papers.ahn2024.experiments.training import LAPTOP, WATCH
 from wdattn.papers.ahn2024.settings import RATES as AUTHORS
@@ -19,7 +20,6 @@ DATA = {
     "network": ("N(0, I), behind a ReLU network", {"setting": "network", "context": 20}),
 }
 OPTIMIZERS = {"adam": "Adam", "sgdm": "SGD with momentum"}
-BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
 CONTROLS = ("data", "layers", "optimizer", "rate", "backend")
 START = ("normal", "3", "adam", "0.02", "jax")
 TAIL = np.logspace(0, -3, 25)[1:]  # shares of batches: a run has 3000

@@ -3,8 +3,6 @@
 On the Keras backend in use, into docs/records; what is stored is not made again.
 """
 
-import importlib
-import pkgutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,16 +19,16 @@ def main(scale="laptop"):
     Args:
         scale: name of the scale.
     """
-    modules = {module.name for module in pkgutil.iter_modules(explorables.__path__)}
-    for key in sorted(modules & set(papers.KEYS)):
-        runs = importlib.import_module(f"{explorables.__name__}.{key}").RUNS
+    for key, module in explorables.modules():
         progress = Live()
         store = Store(RECORDS / key, progress.note)
-        paper = replace(papers.lookup(key), studies=(*{e.name: e for e, _ in runs}.values(),))
+        paper = replace(
+            papers.lookup(key), studies=(*{e.name: e for e, _ in module.RUNS}.values(),)
+        )
         executor = Executor(paper, scale, store, progress)
         requests = [
             Request(experiment, arm, experiment.scale(scale).seed_list(), column)
-            for experiment, arm in runs
+            for experiment, arm in module.RUNS
             for column in experiment.watch
         ]
         with store.writing():
