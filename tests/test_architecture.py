@@ -17,11 +17,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "wdattn"
 
 MAY_ENTER = {
-    "cli": "autodiff backend callbacks data diagnostics initializers layers models ops optimizers "
-    "papers plots replicas reproduction schedules spectra",
-    "papers": "autodiff data diagnostics initializers layers models ops optimizers plots "
+    "cli": "autodiff backend callbacks data diagnostics initializers layers ledger models ops "
+    "optimizers papers plots replicas reproduction schedules spectra",
+    "papers": "autodiff data diagnostics initializers layers ledger models ops optimizers plots "
     "reproduction schedules spectra",
-    "reproduction": "autodiff backend diagnostics optimizers plots replicas schedules",
+    "ledger": "plots reproduction",
+    "reproduction": "autodiff backend diagnostics optimizers replicas schedules",
     "callbacks": "diagnostics optimizers schedules",
     "diagnostics": "autodiff layers ops optimizers spectra",
     "models": "autodiff initializers layers ops",
@@ -32,7 +33,8 @@ MAY_ENTER = {
     "ops": "backend",
     **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules", "spectra"), ""),
 }
-ARROWS = {room: set(others.split()) for room, others in MAY_ENTER.items()}
+ARROWS = {room: {"arguments", *others.split()} for room, others in MAY_ENTER.items()}
+ARROWS["arguments"] = set()  # plain checks, which every room may use
 
 SAME_ROOM = {"__main__": "cli", "backend_choice": "backend", "reproduce": "papers"}
 """Names at the top of the package that belong to a room of another name."""
@@ -44,7 +46,7 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
-    r"wdattn(\.(__main__|cli|backend_choice|reproduction|papers|spectra|spectra\.\w+"
+    r"wdattn(\.(__main__|cli|arguments|backend_choice|ledger|reproduction|papers|spectra|spectra\.\w+"
     r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
 )
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from wdattn import backend_choice, cli, papers
-from wdattn.reproduction import Ledger, WorkerLost
+from wdattn.ledger import Ledger
+from wdattn.reproduction import WorkerLost
 
 BACKEND = keras.backend.backend()
 SMOKE = ["reproduce", "ahn2024", "--scale", "smoke", "--claim", "C1", "--backend", BACKEND]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wdattn import papers
-from wdattn.reproduction import Ledger, report
+from wdattn.ledger import Ledger, report
 
 RECORDS = Path(__file__).parents[1] / "docs" / "records"
 KEYS = sorted(path.parent.name for path in RECORDS.glob("*/ledger.json"))

@@ -17,6 +17,7 @@ _ROOMS = (
     "diagnostics",
     "initializers",
     "layers",
+    "ledger",
     "models",
     "ops",
     "optimizers",

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from wdattn import __version__, backend_choice, papers, plots, spectra
-from wdattn.reproduction import Ledger, Live, StoreBusy, WorkerLost, report
+from wdattn.ledger import Ledger, report
+from wdattn.reproduction import Live, StoreBusy, WorkerLost
 
 SCALES = ("smoke", "laptop", "paper")
 FORMATS = ("table", "markdown", "json", "html")

@@ -4,15 +4,15 @@ import ast
 from pathlib import Path
 
 from wdattn import papers, spectra
-from wdattn.plots.words import SIGNS, seeds
-from wdattn.reproduction import Ledger
-from wdattn.reproduction.wording import (
+from wdattn.ledger import Ledger
+from wdattn.ledger.wording import (
     control_name,
     effect_name,
     ordered,
     region_name,
     verdict_name,
 )
+from wdattn.plots.words import SIGNS, seeds
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}

@@ -8,7 +8,7 @@ import pytest
 
 from wdattn.papers import KEYS, lookup
 from wdattn.reproduction import AllOf, Record
-from wdattn.reproduction.judge import judge_runs
+from wdattn.reproduction.judge.judgement import judge_runs
 
 
 def near(value, spread=0.1):

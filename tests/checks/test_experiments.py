@@ -9,9 +9,9 @@ import pytest
 
 from wdattn.papers import KEYS, lookup
 from wdattn.reproduction import Settings
-from wdattn.reproduction.cells import LOSS, SKIPPED
-from wdattn.reproduction.references import resolve, trials
-from wdattn.reproduction.training import Member, train
+from wdattn.reproduction.design.references import resolve, trials
+from wdattn.reproduction.run.cells import LOSS, SKIPPED
+from wdattn.reproduction.run.training import Member, train
 
 SCALES = ("smoke", "laptop", "paper")
 PAPERS = {key: lookup(key) for key in KEYS}

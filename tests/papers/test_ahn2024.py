@@ -27,8 +27,8 @@ from wdattn.papers.ahn2024.experiments import (
 )
 from wdattn.papers.ahn2024.settings import RATES, Noise, Regression
 from wdattn.reproduction import Moment, Record
-from wdattn.reproduction.references import trials
-from wdattn.reproduction.training import Member, train
+from wdattn.reproduction.design.references import trials
+from wdattn.reproduction.run.training import Member, train
 
 PAPER = lookup("ahn2024")
 SMALL = Regression(batch=16, steps=12, evaluation_prompts=32).filled()

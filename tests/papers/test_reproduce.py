@@ -12,10 +12,11 @@ import pytest
 
 import wdattn
 from wdattn import papers
+from wdattn.ledger import Ledger
 from wdattn.papers import KEYS, judged, plan, reproduce
 from wdattn.papers.reproduce import seed_list, select
-from wdattn.reproduction import Ledger, Store, StoreBusy, load
-from wdattn.reproduction import training as loop
+from wdattn.reproduction import Store, StoreBusy, load
+from wdattn.reproduction.run import training as loop
 
 BACKEND = keras.backend.backend()
 CLAIMS = ("C1", "C5", "C6", "C10", "C11")
@@ -225,7 +226,7 @@ def test_without_a_key_the_headlines_are_meant():
 
 DRIVER = """
 import os, pathlib, runpy, signal, sys
-from wdattn.reproduction.executor import Executor
+from wdattn.reproduction.run.executor import Executor
 from wdattn.replicas import Replicas
 
 Executor.__init__.__defaults__ = (None, 0.0, 1)  # a checkpoint after every step

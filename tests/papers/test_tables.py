@@ -8,8 +8,8 @@ import pytest
 from wdattn.papers.ahn2024 import tables
 from wdattn.papers.ahn2024.experiments import DEPTH
 from wdattn.reproduction import Record, load
-from wdattn.reproduction.records import Records
-from wdattn.reproduction.references import trials
+from wdattn.reproduction.design.references import trials
+from wdattn.reproduction.judge.records import Records
 
 RECORDS = Path(__file__).parents[2] / "docs" / "records"
 

@@ -13,7 +13,7 @@ from docs.generators import __main__ as generators
 from docs.generators import facts
 from docs.generators.explorables import ahn2024, frame
 from wdattn import papers, reproduction
-from wdattn.reproduction import Ledger
+from wdattn.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "docs" / "records"

@@ -5,7 +5,8 @@ import functools
 import keras
 from keras import ops
 
-from wdattn.layers import arguments
+from wdattn import arguments
+from wdattn.layers import keras_objects
 
 ACTIVATIONS = {
     "relu": (ops.relu, False),
@@ -64,11 +65,13 @@ class FeedForward(keras.layers.Layer):
         self.supports_masking = True
         self.hidden_dim = arguments.integer("hidden_dim", hidden_dim)
         self.activation = arguments.choice("activation", activation, ACTIVATIONS)
-        self.dropout = arguments.rate("dropout", dropout)
+        self.dropout = arguments.real("dropout", dropout, least=0, below=1)
         self.use_bias = arguments.flag("use_bias", use_bias)
-        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
-        self.seed = arguments.integer_or_none("seed", seed, least=0)
+        self.kernel_initializer = keras_objects.initializer(
+            "kernel_initializer", kernel_initializer
+        )
+        self.bias_initializer = keras_objects.initializer("bias_initializer", bias_initializer)
+        self.seed = arguments.seed_or_none("seed", seed)
 
     def build(self, input_shape):
         self.hidden = self._dense("hidden", self.hidden_dim, input_shape)
@@ -97,8 +100,8 @@ class FeedForward(keras.layers.Layer):
             "activation": self.activation,
             "dropout": self.dropout,
             "use_bias": self.use_bias,
-            "kernel_initializer": arguments.config(self.kernel_initializer),
-            "bias_initializer": arguments.config(self.bias_initializer),
+            "kernel_initializer": keras_objects.config(self.kernel_initializer),
+            "bias_initializer": keras_objects.config(self.bias_initializer),
             "seed": self.seed,
         }
 
@@ -107,8 +110,10 @@ class FeedForward(keras.layers.Layer):
             "...i,io->...o",  # `Dense` rounds float64 to float32 on PyTorch
             output_shape=width,
             bias_axes="o" if self.use_bias else None,
-            kernel_initializer=arguments.fresh(self.kernel_initializer, self.path, name, "kernel"),
-            bias_initializer=arguments.fresh(self.bias_initializer, self.path, name, "bias"),
+            kernel_initializer=keras_objects.fresh(
+                self.kernel_initializer, self.path, name, "kernel"
+            ),
+            bias_initializer=keras_objects.fresh(self.bias_initializer, self.path, name, "bias"),
             name=name,
             dtype=self.dtype_policy,
         )

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from wdattn.layers import arguments, normalized_axes
+from wdattn import arguments
+from wdattn.layers import keras_objects, normalized_axes
 from wdattn.ops.at_least_float32 import at_least_float32
 from wdattn.ops.moments import moments
 
@@ -59,15 +60,15 @@ class LayerNormalization(keras.layers.Layer):
         self.supports_masking = True
         self.autocast = False  # float32 inputs stay exact under a mixed policy
         self.axis = normalized_axes.checked(axis)
-        self.epsilon = arguments.real("epsilon", epsilon)
+        self.epsilon = arguments.real("epsilon", epsilon, above=0)
         self.center = arguments.flag("center", center)
         self.scale = arguments.flag("scale", scale)
-        self.beta_initializer = arguments.initializer("beta_initializer", beta_initializer)
-        self.gamma_initializer = arguments.initializer("gamma_initializer", gamma_initializer)
-        self.beta_regularizer = arguments.regularizer("beta_regularizer", beta_regularizer)
-        self.gamma_regularizer = arguments.regularizer("gamma_regularizer", gamma_regularizer)
-        self.beta_constraint = arguments.constraint("beta_constraint", beta_constraint)
-        self.gamma_constraint = arguments.constraint("gamma_constraint", gamma_constraint)
+        self.beta_initializer = keras_objects.initializer("beta_initializer", beta_initializer)
+        self.gamma_initializer = keras_objects.initializer("gamma_initializer", gamma_initializer)
+        self.beta_regularizer = keras_objects.regularizer("beta_regularizer", beta_regularizer)
+        self.gamma_regularizer = keras_objects.regularizer("gamma_regularizer", gamma_regularizer)
+        self.beta_constraint = keras_objects.constraint("beta_constraint", beta_constraint)
+        self.gamma_constraint = keras_objects.constraint("gamma_constraint", gamma_constraint)
 
     def build(self, input_shape):
         shape = tuple(input_shape[axis] for axis in normalized_axes.among(self.axis, input_shape))
@@ -96,19 +97,19 @@ class LayerNormalization(keras.layers.Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            "beta_initializer": arguments.config(self.beta_initializer),
-            "gamma_initializer": arguments.config(self.gamma_initializer),
-            "beta_regularizer": arguments.config(self.beta_regularizer),
-            "gamma_regularizer": arguments.config(self.gamma_regularizer),
-            "beta_constraint": arguments.config(self.beta_constraint),
-            "gamma_constraint": arguments.config(self.gamma_constraint),
+            "beta_initializer": keras_objects.config(self.beta_initializer),
+            "gamma_initializer": keras_objects.config(self.gamma_initializer),
+            "beta_regularizer": keras_objects.config(self.beta_regularizer),
+            "gamma_regularizer": keras_objects.config(self.gamma_regularizer),
+            "beta_constraint": keras_objects.config(self.beta_constraint),
+            "gamma_constraint": keras_objects.config(self.gamma_constraint),
         }
 
     def _weight(self, name, shape):
         return self.add_weight(
             name=name,
             shape=shape,
-            initializer=arguments.fresh(getattr(self, f"{name}_initializer"), self.path, name),
+            initializer=keras_objects.fresh(getattr(self, f"{name}_initializer"), self.path, name),
             regularizer=getattr(self, f"{name}_regularizer"),
             constraint=getattr(self, f"{name}_constraint"),
             autocast=False,

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from wdattn.layers import arguments
+from wdattn import arguments
 from wdattn.layers.key_masks import key_masks
 from wdattn.layers.projected_attention import ProjectedAttention
 from wdattn.ops import linear_attention, linear_attention_scores

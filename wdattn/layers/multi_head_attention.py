@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from wdattn.layers import arguments
+from wdattn import arguments
 from wdattn.layers.projected_attention import ProjectedAttention
 from wdattn.ops.attention_factors import AttentionFactors, AttentionProducts
 from wdattn.ops.attention_mask import attention_mask as join

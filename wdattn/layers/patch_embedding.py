@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from wdattn.layers import arguments
+from wdattn import arguments
+from wdattn.layers import keras_objects
 
 
 @keras.saving.register_keras_serializable("wdattn")
@@ -45,8 +46,10 @@ class PatchEmbedding(keras.layers.Layer):
         self.patch_size = arguments.pair("patch_size", patch_size)
         self.embed_dim = arguments.integer("embed_dim", embed_dim)
         self.use_bias = arguments.flag("use_bias", use_bias)
-        self.kernel_initializer = arguments.initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = arguments.initializer("bias_initializer", bias_initializer)
+        self.kernel_initializer = keras_objects.initializer(
+            "kernel_initializer", kernel_initializer
+        )
+        self.bias_initializer = keras_objects.initializer("bias_initializer", bias_initializer)
 
     def build(self, input_shape):
         self.compute_output_shape(input_shape)
@@ -56,8 +59,8 @@ class PatchEmbedding(keras.layers.Layer):
             "bpi,io->bpo",  # `Dense` rounds float64 to float32 on PyTorch
             output_shape=(None, self.embed_dim),
             bias_axes="o" if self.use_bias else None,
-            kernel_initializer=arguments.fresh(self.kernel_initializer, *place, "kernel"),
-            bias_initializer=arguments.fresh(self.bias_initializer, *place, "bias"),
+            kernel_initializer=keras_objects.fresh(self.kernel_initializer, *place, "kernel"),
+            bias_initializer=keras_objects.fresh(self.bias_initializer, *place, "bias"),
             name="projection",
             dtype=self.dtype_policy,
         )
@@ -96,6 +99,6 @@ class PatchEmbedding(keras.layers.Layer):
             "patch_size": self.patch_size,
             "embed_dim": self.embed_dim,
             "use_bias": self.use_bias,
-            "kernel_initializer": arguments.config(self.kernel_initializer),
-            "bias_initializer": arguments.config(self.bias_initializer),
+            "kernel_initializer": keras_objects.config(self.kernel_initializer),
+            "bias_initializer": keras_objects.config(self.bias_initializer),
         }

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from wdattn.layers import arguments
+from wdattn import arguments
+from wdattn.layers import keras_objects
 from wdattn.ops.at_least_float32 import at_least_float32
 from wdattn.ops.positions import places
 from wdattn.ops.sine_cosine import sine_cosine, sine_cosine_2d
@@ -60,8 +61,8 @@ class PositionEmbedding(keras.layers.Layer):
         elif size is not None:
             raise ValueError(f"`size` must be None with kind 'sincos', got {size!r}")
         self.size = size
-        self.initializer = arguments.initializer("initializer", initializer)
-        self.max_wavelength = arguments.real("max_wavelength", max_wavelength, low=1.0)
+        self.initializer = keras_objects.initializer("initializer", initializer)
+        self.max_wavelength = arguments.real("max_wavelength", max_wavelength, above=1)
 
     def build(self, input_shape):
         self._check(input_shape)
@@ -69,7 +70,7 @@ class PositionEmbedding(keras.layers.Layer):
             self.embeddings = self.add_weight(
                 name="embeddings",
                 shape=(self.size, input_shape[-1]),
-                initializer=arguments.fresh(self.initializer, self.path, "embeddings"),
+                initializer=keras_objects.fresh(self.initializer, self.path, "embeddings"),
             )
 
     def call(self, inputs, positions=None):
@@ -97,7 +98,7 @@ class PositionEmbedding(keras.layers.Layer):
             **super().get_config(),
             "size": self.size,
             "kind": self.kind,
-            "initializer": arguments.config(self.initializer),
+            "initializer": keras_objects.config(self.initializer),
             "max_wavelength": self.max_wavelength,
         }
 

@@ -2,7 +2,8 @@
 
 import keras
 
-from wdattn.layers import arguments
+from wdattn import arguments
+from wdattn.layers import keras_objects
 from wdattn.layers.projection import projection
 
 PLAIN = ("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "seed")
@@ -34,20 +35,24 @@ class ProjectedAttention(keras.layers.Layer):
         self.num_heads = arguments.integer("num_heads", heads["num_heads"])
         self.key_dim = arguments.integer("key_dim", heads["key_dim"])
         self.value_dim = arguments.integer_or_none("value_dim", heads["value_dim"])
-        self.dropout = arguments.rate("dropout", heads["dropout"])
+        self.dropout = arguments.real("dropout", heads["dropout"], least=0, below=1)
         self.use_bias = arguments.flag("use_bias", heads["use_bias"])
         # Not under its own name, which Keras' summary takes for the shape of an output.
         self._output_shape = arguments.shape_or_none("output_shape", heads["output_shape"])
-        for check in (arguments.initializer, arguments.regularizer, arguments.constraint):
+        for check in (
+            keras_objects.initializer,
+            keras_objects.regularizer,
+            keras_objects.constraint,
+        ):
             for part in ("kernel", "bias"):
                 name = f"{part}_{check.__name__}"
                 setattr(self, name, check(name, heads[name]))
         # Under the argument's own name Keras would apply it to this layer's output as well.
-        self.projection_regularizer = arguments.regularizer(
+        self.projection_regularizer = keras_objects.regularizer(
             "activity_regularizer", heads["activity_regularizer"]
         )
-        self.seed = arguments.integer_or_none("seed", heads["seed"], least=0)
-        self.query_key = arguments.layers_or_none(
+        self.seed = arguments.seed_or_none("seed", heads["seed"])
+        self.query_key = keras_objects.layers_or_none(
             "query_key", heads["query_key"], self.dtype_policy
         )
 
@@ -94,9 +99,9 @@ class ProjectedAttention(keras.layers.Layer):
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in (*PLAIN, *self.own)},
-            **{name: arguments.config(getattr(self, name)) for name in OBJECTS},
+            **{name: keras_objects.config(getattr(self, name)) for name in OBJECTS},
             "output_shape": self._output_shape,
-            "activity_regularizer": arguments.config(self.projection_regularizer),
+            "activity_regularizer": keras_objects.config(self.projection_regularizer),
         }
 
     def _outputs(self, query_shape):

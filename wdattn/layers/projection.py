@@ -2,7 +2,7 @@
 
 import keras
 
-from wdattn.layers import arguments
+from wdattn.layers import keras_objects
 
 
 def projection(attention, name, equation, output_shape, input_shape, **kwargs):
@@ -17,10 +17,12 @@ def projection(attention, name, equation, output_shape, input_shape, **kwargs):
         bias_axes="".join(axis for axis in output if axis in kernel)
         if attention.use_bias
         else None,
-        kernel_initializer=arguments.fresh(
+        kernel_initializer=keras_objects.fresh(
             attention.kernel_initializer, attention.path, name, "kernel"
         ),
-        bias_initializer=arguments.fresh(attention.bias_initializer, attention.path, name, "bias"),
+        bias_initializer=keras_objects.fresh(
+            attention.bias_initializer, attention.path, name, "bias"
+        ),
         kernel_regularizer=attention.kernel_regularizer,
         bias_regularizer=attention.bias_regularizer,
         activity_regularizer=attention.projection_regularizer,

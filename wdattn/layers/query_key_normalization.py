@@ -2,7 +2,7 @@
 
 import keras
 
-from wdattn.layers import arguments
+from wdattn import arguments
 from wdattn.layers.normalizations import NORMALIZATIONS
 
 
@@ -35,7 +35,7 @@ class QueryKeyNormalization(keras.layers.Layer):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.normalization = arguments.choice("normalization", normalization, NORMALIZATIONS)
-        self.epsilon = arguments.real("epsilon", epsilon)
+        self.epsilon = arguments.real("epsilon", epsilon, above=0)
         make = NORMALIZATIONS[normalization]
         self.query, self.key = (
             make(epsilon=epsilon, name=name, dtype=self.dtype_policy) for name in ("query", "key")

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from wdattn.layers import arguments, normalized_axes
+from wdattn import arguments
+from wdattn.layers import normalized_axes
 from wdattn.ops.at_least_float32 import at_least_float32
 
 
@@ -38,7 +39,7 @@ class RMSNormalization(keras.layers.Layer):
         self.supports_masking = True
         self.autocast = False  # float32 inputs stay exact under a mixed policy
         self.axis = normalized_axes.checked(axis)
-        self.epsilon = arguments.real("epsilon", epsilon)
+        self.epsilon = arguments.real("epsilon", epsilon, above=0)
 
     def build(self, input_shape):
         shape = tuple(input_shape[axis] for axis in normalized_axes.among(self.axis, input_shape))

@@ -2,7 +2,7 @@
 
 import keras
 
-from wdattn.layers import arguments
+from wdattn import arguments
 from wdattn.ops.rotary_embedding import rotary_embedding
 
 
@@ -33,7 +33,7 @@ class RotaryEmbedding(keras.layers.Layer):
     def __init__(self, max_wavelength=10_000.0, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
-        self.max_wavelength = arguments.real("max_wavelength", max_wavelength)
+        self.max_wavelength = arguments.real("max_wavelength", max_wavelength, above=0)
 
     def call(self, query, key, positions=None):
         return tuple(rotary_embedding(x, positions, self.max_wavelength) for x in (query, key))

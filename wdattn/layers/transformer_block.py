@@ -2,7 +2,8 @@
 
 import keras
 
-from wdattn.layers import arguments
+from wdattn import arguments
+from wdattn.layers import keras_objects
 from wdattn.layers.feed_forward import FeedForward
 from wdattn.layers.normalizations import NORMALIZATIONS
 
@@ -62,17 +63,17 @@ class TransformerBlock(keras.layers.Layer):
         self.supports_masking = True
         self.normalization = arguments.choice("normalization", normalization, NORMALIZATIONS)
         self.norm_first = arguments.flag("norm_first", norm_first)
-        self.dropout = arguments.rate("dropout", dropout)
-        self.epsilon = arguments.real("epsilon", epsilon)
-        self.seed = arguments.integer_or_none("seed", seed, least=0)
+        self.dropout = arguments.real("dropout", dropout, least=0, below=1)
+        self.epsilon = arguments.real("epsilon", epsilon, above=0)
+        self.seed = arguments.seed_or_none("seed", seed)
         dtype = self.dtype_policy
         make = NORMALIZATIONS[normalization]
         self.attention_norm = make(epsilon=epsilon, name="attention_norm", dtype=dtype)
-        self.attention = arguments.layer("attention", attention, dtype)
+        self.attention = keras_objects.layer("attention", attention, dtype)
         self.feed_forward_norm = make(epsilon=epsilon, name="feed_forward_norm", dtype=dtype)
         self.feed_forward = None
         if feed_forward is not None:
-            self.feed_forward = arguments.layer("feed_forward", feed_forward, dtype)
+            self.feed_forward = keras_objects.layer("feed_forward", feed_forward, dtype)
         self._dropouts = [
             keras.layers.Dropout(
                 dropout,
@@ -140,8 +141,8 @@ class TransformerBlock(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "attention": arguments.config(self.attention),
-            "feed_forward": arguments.config(self.feed_forward),
+            "attention": keras_objects.config(self.attention),
+            "feed_forward": keras_objects.config(self.feed_forward),
             "normalization": self.normalization,
             "norm_first": self.norm_first,
             "dropout": self.dropout,

@@ -2,7 +2,7 @@
 
 import importlib
 
-from wdattn.reproduction.paper import Paper
+from wdattn.reproduction.design.paper import Paper
 
 KEYS = ("ahn2024",)
 """The papers that can be re-measured."""

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from wdattn import plots
+from wdattn.ledger import report
+from wdattn.ledger.ledger import Ledger, Row, row
 from wdattn.papers.lookup import KEYS, lookup
-from wdattn.reproduction import report
-from wdattn.reproduction.ledger import Ledger, Row, row
-from wdattn.reproduction.paper import Figure, Paper
-from wdattn.reproduction.records import Records, load
-from wdattn.reproduction.references import NoneFinite, Unresolved, look_up, resolve
+from wdattn.reproduction.design.paper import Figure, Paper
+from wdattn.reproduction.design.references import NoneFinite, Unresolved, look_up, resolve
+from wdattn.reproduction.judge.records import Records, load
 
 AGAIN = 0.5
 """Size in the page of a figure that it shows on another backend already."""

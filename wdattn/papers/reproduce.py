@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 
+from wdattn.ledger.ledger import Ledger, row
 from wdattn.papers.lookup import KEYS, lookup
-from wdattn.reproduction.claim import Claim
-from wdattn.reproduction.executor import Executor, Request
-from wdattn.reproduction.experiment import Arm
-from wdattn.reproduction.ledger import Ledger, row
-from wdattn.reproduction.paper import Figure, Paper
-from wdattn.reproduction.progress import Silent
-from wdattn.reproduction.references import Unresolved
-from wdattn.reproduction.store import Store
-from wdattn.reproduction.workers import checked_jobs
+from wdattn.reproduction.design.claim import Claim
+from wdattn.reproduction.design.experiment import Arm
+from wdattn.reproduction.design.paper import Figure, Paper
+from wdattn.reproduction.design.references import Unresolved
+from wdattn.reproduction.run.executor import Executor, Request
+from wdattn.reproduction.run.progress import Silent
+from wdattn.reproduction.run.store import Store
+from wdattn.reproduction.run.workers import checked_jobs
 
 
 def reproduce(

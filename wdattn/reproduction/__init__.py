@@ -1,22 +1,29 @@
-"""The engine: runs, records, claims, verdicts and the ledger. It knows no paper.
+"""The engine: designs, runs and judges. It knows no paper and draws nothing.
 
 Importing it loads no Keras: training does, when it starts.
 """
 
-from wdattn.reproduction.claim import AllOf, Claim, Inside, instead
-from wdattn.reproduction.effect import Effect, Record, contrast, difference, reads, single, slope
-from wdattn.reproduction.executor import Executor, Request
-from wdattn.reproduction.experiment import Experiment, Scale, Settings, at, end, every, last
-from wdattn.reproduction.judge import Judgement, Part
-from wdattn.reproduction.ledger import Ledger
-from wdattn.reproduction.paper import Figure, Paper
-from wdattn.reproduction.progress import Live, Silent
-from wdattn.reproduction.records import Records, judge, load
-from wdattn.reproduction.references import Best
-from wdattn.reproduction.statistics import t_interval
-from wdattn.reproduction.store import Store, StoreBusy
-from wdattn.reproduction.system import Moment, System
-from wdattn.reproduction.workers import WorkerLost
+from wdattn.reproduction.design.claim import AllOf, Claim, Inside, instead
+from wdattn.reproduction.design.effect import (
+    Effect,
+    Record,
+    contrast,
+    difference,
+    reads,
+    single,
+    slope,
+)
+from wdattn.reproduction.design.experiment import Experiment, Scale, Settings, at, end, every, last
+from wdattn.reproduction.design.paper import Figure, Paper
+from wdattn.reproduction.design.references import Best
+from wdattn.reproduction.design.system import Moment, System
+from wdattn.reproduction.judge.judgement import Judgement, Part
+from wdattn.reproduction.judge.records import Records, judge, load
+from wdattn.reproduction.judge.statistics import t_interval
+from wdattn.reproduction.run.executor import Executor, Request
+from wdattn.reproduction.run.progress import Live, Silent
+from wdattn.reproduction.run.store import Store, StoreBusy
+from wdattn.reproduction.run.workers import WorkerLost
 
 __all__ = [
     "AllOf",
@@ -28,7 +35,6 @@ __all__ = [
     "Figure",
     "Inside",
     "Judgement",
-    "Ledger",
     "Live",
     "Moment",
     "Paper",

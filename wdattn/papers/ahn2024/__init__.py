@@ -2,7 +2,7 @@
 
 from wdattn.papers.ahn2024.claims import CLAIMS
 from wdattn.papers.ahn2024.experiments import LARGE, LARGE_NOISE
-from wdattn.reproduction.paper import Paper
+from wdattn.reproduction.design.paper import Paper
 
 PAPER = Paper(
     key="ahn2024",

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from wdattn.reproduction.effect import reads
-from wdattn.reproduction.statistics import least_squares_slope
+from wdattn.reproduction.design.effect import reads
+from wdattn.reproduction.judge.statistics import least_squares_slope
 
 MOST_SKIPPED = 0.01
 """A run that had to skip a larger share of its steps is no longer that optimizer's run."""

@@ -9,7 +9,7 @@ from wdattn.models import LinearTransformer
 from wdattn.optimizers import update_rules
 from wdattn.papers.ahn2024 import network
 from wdattn.papers.ahn2024.settings import Regression
-from wdattn.reproduction.system import System
+from wdattn.reproduction.design.system import System
 
 RULES = {
     # Both betas are 0.9 in the authors' code; SGD keeps torch's momentum buffer.

@@ -18,9 +18,9 @@ from wdattn.papers.ahn2024.experiments import (
     SPHERE,
 )
 from wdattn.papers.ahn2024.settings import RATES
-from wdattn.reproduction.experiment import Arm, Experiment
-from wdattn.reproduction.records import Records
-from wdattn.reproduction.references import NoneFinite, Unresolved, resolve
+from wdattn.reproduction.design.experiment import Arm, Experiment
+from wdattn.reproduction.design.references import NoneFinite, Unresolved, resolve
+from wdattn.reproduction.judge.records import Records
 
 LAWS = {
     "normal": "N(0, I)",

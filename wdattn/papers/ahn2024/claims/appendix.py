@@ -7,8 +7,8 @@ from wdattn.papers.ahn2024.claims.loss import SGDM_TWICE
 from wdattn.papers.ahn2024.claims.sources import OURS
 from wdattn.papers.ahn2024.experiments import ADAM, NETWORK, SGDM
 from wdattn.papers.ahn2024.reductions import condition, end_loss
-from wdattn.reproduction.claim import Claim, Inside
-from wdattn.reproduction.effect import difference
+from wdattn.reproduction.design.claim import Claim, Inside
+from wdattn.reproduction.design.effect import difference
 
 C19 = Claim(
     "C19",

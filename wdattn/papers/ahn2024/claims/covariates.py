@@ -6,8 +6,8 @@ from wdattn.papers.ahn2024.claims.loss import SGDM_TWICE
 from wdattn.papers.ahn2024.claims.sources import OURS
 from wdattn.papers.ahn2024.experiments import ADAM, BASE, GAMMA, SGDM, SPHERE
 from wdattn.papers.ahn2024.reductions import condition, end_loss
-from wdattn.reproduction.claim import AllOf, Claim, Inside, instead
-from wdattn.reproduction.effect import contrast, difference
+from wdattn.reproduction.design.claim import AllOf, Claim, Inside, instead
+from wdattn.reproduction.design.effect import contrast, difference
 
 C9 = Claim(
     "C9",

@@ -6,8 +6,8 @@ from wdattn.papers.ahn2024.claims.loss import SGDM_TWICE
 from wdattn.papers.ahn2024.claims.sources import LOWEST, OURS
 from wdattn.papers.ahn2024.experiments import ADAM, BASE, FEWER, FEWER_CONTEXTS, GAMMA, SGDM
 from wdattn.papers.ahn2024.reductions import condition, directional_smoothness, smoothness_slope
-from wdattn.reproduction.claim import Claim, Inside, instead
-from wdattn.reproduction.effect import difference, single
+from wdattn.reproduction.design.claim import Claim, Inside, instead
+from wdattn.reproduction.design.effect import difference, single
 
 ADAM_TWICE = instead(ADAM | {"stream": 1}, of=SGDM)
 ONE_LAYER = instead({"layers": 1})

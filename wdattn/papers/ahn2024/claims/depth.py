@@ -10,8 +10,8 @@ from wdattn.papers.ahn2024.reductions import (
     end_loss,
     end_loss_anyway,
 )
-from wdattn.reproduction.claim import AllOf, Claim, Inside, instead
-from wdattn.reproduction.effect import contrast, difference
+from wdattn.reproduction.design.claim import AllOf, Claim, Inside, instead
+from wdattn.reproduction.design.effect import contrast, difference
 
 DEEP, MIDDLE, SHALLOW = {"layers": 8}, {"layers": 4}, {"layers": 2}
 NO_DEPTH = instead(SHALLOW | {"stream": 1}, of=(DEEP, MIDDLE))

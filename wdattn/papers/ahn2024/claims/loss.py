@@ -14,8 +14,8 @@ from wdattn.papers.ahn2024.experiments import (
     SOFTMAX_ATTENTION,
 )
 from wdattn.papers.ahn2024.reductions import end_loss
-from wdattn.reproduction.claim import Claim, Inside, instead
-from wdattn.reproduction.effect import difference
+from wdattn.reproduction.design.claim import Claim, Inside, instead
+from wdattn.reproduction.design.effect import difference
 
 SGDM_TWICE = instead(SGDM | {"stream": 1}, of=ADAM)
 GAP_PICTURE = (

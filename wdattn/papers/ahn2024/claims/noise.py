@@ -11,8 +11,8 @@ from wdattn.papers.ahn2024.experiments import (
     SPHERE,
 )
 from wdattn.papers.ahn2024.reductions import excess_tail, noise_tail
-from wdattn.reproduction.claim import Claim, Inside, instead
-from wdattn.reproduction.effect import difference, single
+from wdattn.reproduction.design.claim import Claim, Inside, instead
+from wdattn.reproduction.design.effect import difference, single
 
 GAUSSIAN = instead({"gaussian": True})
 DEEP, SHALLOW = {"layers": 8}, {"layers": 2}

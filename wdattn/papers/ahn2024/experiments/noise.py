@@ -2,7 +2,7 @@
 
 from wdattn.papers.ahn2024.experiments.training import SMOKE_NOTE
 from wdattn.papers.ahn2024.settings import Noise
-from wdattn.reproduction.experiment import Experiment, Scale, at
+from wdattn.reproduction.design.experiment import Experiment, Scale, at
 
 WATCH = {"noise": at(0), "noise_tail": at(0)}
 SMOKE = {"batch": 64, "noise_batches": 50, "reference_factor": 10}

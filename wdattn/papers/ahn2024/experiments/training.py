@@ -3,8 +3,8 @@
 from wdattn.papers.ahn2024.experiments.arms import FEWER
 from wdattn.papers.ahn2024.reductions import end_loss
 from wdattn.papers.ahn2024.settings import Regression
-from wdattn.reproduction.experiment import Experiment, Scale, at, end, every, last
-from wdattn.reproduction.references import Best
+from wdattn.reproduction.design.experiment import Experiment, Scale, at, end, every, last
+from wdattn.reproduction.design.references import Best
 
 
 def grid(run):

@@ -17,8 +17,8 @@ from wdattn.papers.ahn2024.figures.panels import (
     side_by_side,
     steps_of,
 )
-from wdattn.reproduction.paper import Figure
-from wdattn.reproduction.statistics import t_interval
+from wdattn.reproduction.design.paper import Figure
+from wdattn.reproduction.judge.statistics import t_interval
 
 TABLE = {
     ("Setting 1", 750): (1.76, 0.40),

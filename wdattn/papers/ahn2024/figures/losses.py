@@ -26,7 +26,7 @@ from wdattn.papers.ahn2024.figures.panels import (
     steps_of,
 )
 from wdattn.plots.words import significant
-from wdattn.reproduction.paper import Figure
+from wdattn.reproduction.design.paper import Figure
 
 LOSS = ("evaluation_loss",)
 FIXED = "Loss on a fixed batch"

@@ -12,7 +12,7 @@ from wdattn.papers.ahn2024.figures.panels import (
     apart,
     by_panel,
 )
-from wdattn.reproduction.paper import Figure
+from wdattn.reproduction.design.paper import Figure
 
 COLUMNS = ("noise",)
 OUTLINE = "The outline is a Gaussian vector with the same covariance: a norm is skewed even then."

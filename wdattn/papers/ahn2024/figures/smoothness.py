@@ -15,7 +15,7 @@ from wdattn.papers.ahn2024.figures.panels import (
     stacked,
     steps_of,
 )
-from wdattn.reproduction.paper import Figure
+from wdattn.reproduction.design.paper import Figure
 
 SHOWN_SEED = 1  # the paper's
 DIRECTIONAL = {"column": "directional_smoothness", "ylabel": "Directional smoothness"}

@@ -1,0 +1,218 @@
+"""A toy paper: its settings, records that were made up, and a system small enough to train."""
+
+import sys
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+
+from wdattn.optimizers import update_rules
+from wdattn.reproduction import (
+    Best,
+    Claim,
+    Experiment,
+    Inside,
+    Paper,
+    Record,
+    Scale,
+    Settings,
+    System,
+    at,
+    difference,
+    every,
+    instead,
+    last,
+    reads,
+    single,
+)
+
+WEIGHTS = np.array([[1.0], [-2.0], [0.5]])
+"""What the toy's batches are made with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Settings):
+    """A run of the toy paper; its rate is 0.1 unless it is given."""
+
+    steps: int = 20
+    kind: str = "plain"
+    depth: int = 2
+
+    def filled(self):
+        return Toy(**{**self.values(), "lr": 0.1 if self.lr is None else self.lr})
+
+
+@pytest.fixture
+def toy():
+    """The settings class, found by name when a record is read back."""
+    assert sys.modules[Toy.__module__].Toy is Toy
+    return Toy
+
+
+@pytest.fixture
+def experiment():
+    return Experiment(
+        "base",
+        Toy,
+        {"decay": 0.5},
+        watch={"loss": last(4), "height": at(5, 10), "width": every(10)},
+        scales={
+            "smoke": Scale(2, {"steps": 10, "depth": 1}, {"height": at(5)}),
+            "laptop": Scale(5),
+            "seeded": Scale((7, 9)),
+        },
+        source="Toy et al. (2024), Figure 1",
+        expects="plain above fancy",
+        deviations={"smoke": "shallow"},
+    )
+
+
+@pytest.fixture
+def finder():
+    """Makes `find` from a function of settings and column to the cells: scalar or one a time."""
+
+    def make(experiment, values, columns=("height",), scale="laptop", absent=()):
+        def find(settings):
+            if settings in absent:
+                return None
+            found = {}
+            for name in columns:
+                steps = np.array(experiment.times(scale, name, settings.steps))
+                cells = np.broadcast_to(values(settings, name), steps.shape)
+                found[name] = steps, cells.astype("float64")
+            return Record(settings, found, {"backend": "jax"})
+
+        return find
+
+    return make
+
+
+# What can be trained: linear regression on fresh batches, by one dense layer
+
+
+def start(settings):
+    """Kernel and bias of iterate 0."""
+    rng = np.random.default_rng([settings.seed, 1])
+    return [rng.normal(size=(3, 1)).astype("float32"), np.zeros(1, "float32")]
+
+
+def batch(settings, step):
+    """The batch of a step; the targets of another stream are noisier."""
+    rng = np.random.default_rng([settings.seed, settings.stream, step])
+    x = rng.normal(size=(8, 3))
+    y = x @ WEIGHTS + 0.1 * (1 + settings.stream) * rng.normal(size=(8, 1))
+    return x.astype("float32"), y.astype("float32")
+
+
+def squared_error(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_pred - y_true))
+
+
+def build(settings):
+    model = keras.Sequential([keras.layers.Dense(1, name="out")])
+    model.build((None, 3))
+    rule = update_rules.SGD(0.9) if settings.kind == "plain" else update_rules.Adam()
+    return System(model=model, loss=squared_error, rule=rule, start=start, batch=batch)
+
+
+def height(moment):
+    """Norm of the kernel, by way of the model."""
+    return np.linalg.norm(keras.ops.convert_to_numpy(moment.model().trainable_variables[0]))
+
+
+def width(moment):
+    """Two numbers: the iterate and the bias."""
+    return [moment.step, moment.weights[1][0]]
+
+
+def stride(moment):
+    """Norm of the step that follows."""
+    return np.sqrt(sum(np.sum(np.square(part, dtype="float64")) for part in moment.update()))
+
+
+MEASURES = {"height": height, "width": width, "stride": stride}
+
+
+@dataclass(frozen=True)
+class ToyPaper(Paper):
+    """A paper whose parts are in this file."""
+
+    code: str = "toy-1"
+
+    def build(self):
+        return self.code
+
+    def system(self, settings):
+        return build(settings)
+
+    def measures(self):
+        return MEASURES
+
+    def figures(self):
+        return ()
+
+
+@reads("loss")
+def end_loss(run):
+    return np.log(np.median(run["loss"]))
+
+
+@reads("height")
+def end_height(run):
+    return run["height"][-1]
+
+
+@pytest.fixture
+def system():
+    return build
+
+
+@pytest.fixture
+def measures():
+    return MEASURES
+
+
+@pytest.fixture
+def paper():
+    """Claims on runs of 60 steps that train; `paper.claims` names what is asked."""
+    plain, fancy = {"kind": "plain", "lr": 0.05}, {"kind": "fancy", "lr": 0.05}
+    tuned = {"kind": "fancy", "lr": Best((0.01, 0.1, 1e38), by=end_loss, seeds=(90, 91))}
+    diverged = {"kind": "plain", "lr": 1e38}
+    base = Experiment(
+        "base",
+        Toy,
+        {"steps": 60},
+        watch={"loss": last(10), "height": at(0, 30, 60), "stride": at(0, 59)},
+        scales={"laptop": Scale(3), "smoke": Scale(2, {"steps": 12}, {"height": at(0, 12),
+                                                                      "stride": at(0, 11)})},
+    )  # fmt: skip
+    control = instead({"kind": "fancy", "stream": 1})
+    plainer = difference(end_loss, of=fancy, to=plain)
+    return ToyPaper(
+        key="toy2024",
+        title="Toys",
+        citation="Toy et al.",
+        claims=(
+            Claim("C1", base, "Momentum is faster.", Inside(plainer, low=0.5), control=control),
+            Claim(
+                "C2", base, "It grows.", Inside(single(end_height, plain), low=1), control=control
+            ),
+            Claim(
+                "C3",
+                base,
+                "Tuned it is as good.",
+                Inside(difference(end_loss, of=tuned, to=plain), low=-9, high=9),
+                control=instead({"stream": 1}),
+            ),
+            Claim(
+                "C4",
+                base,
+                "It diverges.",
+                Inside(difference(end_loss, of=diverged, to=plain), low=1),
+                control=control,
+            ),
+        ),
+        headline=("C1",),
+        package="toys",
+    )

@@ -1,0 +1,145 @@
+"""Checks of arguments: each gives the value ready for use, or raises a `ValueError` that names the
+argument, the value and what is allowed. NumPy's numbers count as Python's.
+"""
+
+import math
+import operator
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "choice",
+    "flag",
+    "integer",
+    "integer_or_none",
+    "integers",
+    "is_integer",
+    "is_real",
+    "pair",
+    "real",
+    "real_or_none",
+    "seed_or_none",
+    "shape_or_none",
+]
+
+
+def is_integer(value: Any) -> bool:
+    """Whether it is an integer of Python's or NumPy's; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+
+
+def is_real(value: Any) -> bool:
+    """Whether it is a finite number of Python's or NumPy's; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_) and _finite(value)
+
+
+def integer(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """An int of at least `least`, and of at most `most`."""
+    if not _is_between(value, least, most):
+        raise ValueError(f"`{name}` must be {_an_int(least, most)}, got {value!r}")
+    return operator.index(value)
+
+
+def integer_or_none(name: str, value: Any, least: int = 1, most: int | None = None) -> int | None:
+    """None, or an int of at least `least`, and of at most `most`."""
+    if value is None:
+        return None
+    if not _is_between(value, least, most):
+        raise ValueError(f"`{name}` must be None or {_an_int(least, most)}, got {value!r}")
+    return operator.index(value)
+
+
+def integers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
+    """Several ints of at least `least`, of which there is at least one; or one alone."""
+    each = (values,) if is_integer(values) or not isinstance(values, Iterable) else tuple(values)
+    if not each or not all(_is_between(one, least, None) for one in each):
+        raise ValueError(f"`{name}` must be one or more ints >= {least}, got {values!r}")
+    return tuple(map(operator.index, each))
+
+
+def seed_or_none(name: str, value: Any) -> int | None:
+    """None, or an int in [0, 2^32)."""
+    return integer_or_none(name, value, least=0, most=2**32 - 1)
+
+
+def real(
+    name: str,
+    value: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> float:
+    """A finite float within the bounds: `least` and `most` are allowed, `above` and `below` not."""
+    fits = is_real(value) and not (
+        (least is not None and value < least)
+        or (above is not None and value <= above)
+        or (most is not None and value > most)
+        or (below is not None and value >= below)
+    )
+    if not fits:
+        bounds = {">=": least, ">": above, "<=": most, "<": below}
+        told = " and ".join(f"{sign} {end:g}" for sign, end in bounds.items() if end is not None)
+        raise ValueError(f"`{name}` must be a finite float{told and f' {told}'}, got {value!r}")
+    return float(value)
+
+
+def real_or_none(name: str, value: Any, **bounds: float) -> float | None:
+    """None, or what `real` allows."""
+    if value is None:
+        return None
+    try:
+        return real(name, value, **bounds)
+    except ValueError as error:
+        raise ValueError(str(error).replace("must be a", "must be None or a", 1)) from None
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be True or False, got {value!r}")
+    return bool(value)
+
+
+def choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """One of the names that are known."""
+    if not isinstance(value, str) or value not in (known := tuple(known)):
+        raise ValueError(f"`{name}` must be one of {', '.join(map(str, known))}, got {value!r}")
+    return value
+
+
+def shape_or_none(name: str, value: Any) -> tuple[int, ...] | None:
+    """None, or a tuple of sizes, from an int or several."""
+    sizes = value if isinstance(value, list | tuple) else (value,)
+    if value is None:
+        return None
+    if not sizes or not all(_is_between(size, 1, None) for size in sizes):
+        raise ValueError(f"`{name}` must be None, an int >= 1 or a tuple of these, got {value!r}")
+    return tuple(map(operator.index, sizes))
+
+
+def pair(name: str, value: Any) -> tuple[int, int]:
+    """Two ints >= 1, from one for both or from two."""
+    sizes = tuple(value) if isinstance(value, list | tuple) else (value, value)
+    if len(sizes) != 2 or not all(_is_between(size, 1, None) for size in sizes):
+        raise ValueError(f"`{name}` must be an int >= 1 or a pair of these, got {value!r}")
+    return operator.index(sizes[0]), operator.index(sizes[1])
+
+
+def _is_between(value: Any, least: int, most: int | None) -> bool:
+    return is_integer(value) and least <= value and (most is None or value <= most)
+
+
+def _an_int(least: int, most: int | None) -> str:
+    return f"an int >= {least}" if most is None else f"an int in [{least}, {most}]"
+
+
+def _finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False

@@ -1,0 +1,64 @@
+"""The figures of a paper in the page: each once at full size, other backends' folded away."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+
+from wdattn.ledger.markup import folded
+from wdattn.ledger.wording import Row
+
+
+class PaperFigures:
+    """The figures of one paper, grouped by title, with a place in the page for each.
+
+    Args:
+        key: of the paper.
+        figures: of any papers, as `html` takes them.
+        claims: ids of the claims that the page shows.
+    """
+
+    def __init__(self, key: str, figures: Sequence[Row], claims: Sequence[str]):
+        self._claims = claims
+        self._titles: dict[str, list[Row]] = {}
+        for figure in figures:
+            if figure["key"] == key:
+                self._titles.setdefault(figure["title"], []).append(figure)
+        self._anchors = {
+            title: f"{escape(key)}-figure-{number}" for number, title in enumerate(self._titles, 1)
+        }
+
+    def of(self, claim: str | None) -> str:
+        """The figures beside that claim; those of None belong to the paper as a whole."""
+        shown = []
+        for title, (first, *others) in self._titles.items():
+            # A figure of a claim that was not judged here still belongs to the paper.
+            if (first["claim"] if first["claim"] in self._claims else None) != claim:
+                continue
+            shown.append(_figure(first, self._anchors[title]))
+            if others:
+                names = ", ".join(str(figure["backend"]) for figure in others)
+                pictures = "".join(_figure(figure) for figure in others)
+                shown.append(folded(f"The same figure: {escape(names)}", pictures))
+        return "\n".join(shown)
+
+    def links(self, claim: str) -> str:
+        """Where the figures stand that show this claim too, as a line with links; "" if none."""
+        links = [
+            f'<a href="#{self._anchors[title]}">{escape(title)}</a>'
+            for title, (first, *_) in self._titles.items()
+            if claim in first.get("also", ())
+        ]
+        return f"<p>Also shown in: {', '.join(links)}.</p>" if links else ""
+
+
+def _figure(figure: Row, anchor: str = "") -> str:
+    where = f" ({figure['backend']})" if figure["backend"] else ""
+    name, caption = f"{figure['title']}{where}", figure["caption"]
+    source = base64.b64encode(figure["png"]).decode("ascii")
+    place = f' id="{anchor}"' if anchor else ""
+    size = f' width="{figure["width"]}"' if "width" in figure else ""
+    return (
+        f'<figure{place}><div class="scroll"><img{size} src="data:image/png;base64,{source}" '
+        f'alt="{escape(f"{name}. {caption}")}"></div>'
+        f"<figcaption><strong>{escape(name)}.</strong> {escape(caption)}</figcaption></figure>"
+    )

@@ -1,0 +1,1 @@
+"""What is asked: settings, experiments, effects, claims, papers."""

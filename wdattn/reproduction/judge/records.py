@@ -1,0 +1,117 @@
+"""Stored records, read back to be judged or drawn anew."""
+
+import importlib.metadata
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from wdattn.reproduction.design.claim import Claim
+from wdattn.reproduction.design.effect import Record
+from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.judge.judgement import Judgement, judge_runs
+from wdattn.reproduction.run.store import Store
+
+
+class Records(Sequence):
+    """Finished runs of one or more papers, on one or more backends.
+
+    Args:
+        records: as a store gives them.
+    """
+
+    def __init__(self, records: Sequence[Record]):
+        self._records = sorted(records, key=lambda record: record.manifest.get("finished", ""))
+        self._newest = {record.settings: record for record in self._records}
+        self._on: dict[str, Records] = {}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index):
+        return self._records[index]
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records)
+
+    def backends(self) -> tuple[str, ...]:
+        """Names of the backends the runs were made on."""
+        return tuple(sorted({record.manifest["backend"] for record in self._records}))
+
+    def on(self, backend: str) -> "Records":
+        """The runs made on that backend."""
+        if backend not in self._on:  # a report asks for each of its rows and figures
+            own = [record for record in self._records if record.manifest["backend"] == backend]
+            self._on[backend] = Records(own)
+        return self._on[backend]
+
+    def find(self, settings: Settings) -> Record | None:
+        """The newest record of that run, or None."""
+        return self._newest.get(settings)
+
+
+def load(folder) -> Records:
+    """Reads every finished run below a folder of results; warns of those that cannot be read.
+
+    Args:
+        folder: what `--out` named ("results"), or one paper's folder in it.
+
+    Raises:
+        ValueError: if there is no finished run below it.
+    """
+    folder = Path(folder)
+    stores = sorted({path.parent.parent for path in folder.glob("**/runs/*.npz")})
+    records = [record for store in stores for record in Store(store, warnings.warn).records()]
+    if not records:
+        raise ValueError(f"`folder` must hold finished runs, got {str(folder)!r}, which has none")
+    return Records(records)
+
+
+def judge(
+    claim: Claim,
+    records: Records,
+    *,
+    scale: str = "laptop",
+    seeds: Sequence[int] | None = None,
+    control: bool = False,
+) -> Judgement:
+    """Judges a claim on stored records.
+
+    Records made with other library versions than the installed ones are judged all the same, with
+    a warning.
+
+    Args:
+        claim: of a paper, such as `wdattn.papers.lookup("ahn2024").claim("C6")`.
+        records: what `load` gave; of one backend.
+        scale: at which the runs were made.
+        seeds: the judged seeds; None for the scale's own.
+        control: judge the control instead.
+
+    Returns:
+        The judgement, *not judged* where a run is missing.
+
+    Raises:
+        ValueError: if the records come from several backends, or there is no such scale.
+    """
+    if len(records.backends()) > 1:
+        raise ValueError(
+            f"`records` must be of one backend, got {', '.join(records.backends())}: "
+            "choose with records.on(name)"
+        )
+    chosen = claim.experiment.scale(scale).seed_list() if seeds is None else tuple(seeds)
+    for line in sorted({line for record in records for line in _drift(record)}):
+        warnings.warn(line, stacklevel=2)
+    return judge_runs(claim, records.find, scale, chosen, control)
+
+
+def _drift(record: Record) -> Iterator[str]:
+    """A line for each library whose version is not the one the record was made with."""
+    versions = record.manifest.get("versions", {})
+    then = {"keras": versions.get("keras"), "numpy": versions.get("numpy")}
+    then[record.manifest["backend"]] = versions.get("backend_version")
+    for name, version in then.items():
+        try:
+            now = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if version is not None and now != version:
+            yield f"records made with {name} {version} are judged under {now}"

@@ -1,0 +1,1 @@
+"""How records are made: stacks, the training loop, processes, the store."""
