@@ -1,7 +1,6 @@
-"""The four papers, looked up by key on demand, and the call that re-measures them."""
+"""The four papers, looked up by key on demand, and the calls that re-measure and report them."""
 
 from wdattn.papers.lookup import KEYS, lookup
-from wdattn.papers.report import judged, write_report
-from wdattn.papers.reproduce import check, plan, reproduce
+from wdattn.papers.reproduce import check, judged, plan, reproduce, write_report
 
 __all__ = ["KEYS", "check", "judged", "lookup", "plan", "reproduce", "write_report"]

@@ -36,13 +36,16 @@ class Part:
         unit: of effect, interval and ends.
         values: one a seed that was judged.
         effect: their mean, or None if one is not finite or there are fewer than two. Where each
-            cell is held to the ends (`criterion` is "every"): the value that lies farthest out, and
+            value is held to the ends (`criterion` is "every"): the one that lies farthest out, and
             `values` are the same of each seed.
         interval: 95 % Student t interval of the mean over seeds, or None.
         low: lower end of the criterion.
         high: upper end of the criterion.
         verdict: one of the four words.
-        criterion: what is held to the ends: the "interval", or "every" cell of every seed.
+        criterion: what is held to the ends: the "interval", or "every" effect on every seed.
+        effects: how many effects are held to the ends.
+        reaches: what the largest value must reach where `criterion` is "every", or None.
+        reached: the largest value of all effects and seeds where `criterion` is "every", or None.
     """
 
     label: str
@@ -54,6 +57,9 @@ class Part:
     high: float
     verdict: str
     criterion: str = "interval"
+    effects: int = 1
+    reaches: float | None = None
+    reached: float | None = None
 
 
 @dataclass(frozen=True)
