@@ -23,6 +23,7 @@ __all__ = [
     "real_or_none",
     "seed_or_none",
     "shape_or_none",
+    "text",
 ]
 
 
@@ -105,9 +106,17 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """One of the names that are known."""
-    if not isinstance(value, str) or value not in (known := tuple(known)):
+def text(name: str, value: Any) -> str:
+    """A str."""
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` must be a str, got {value!r}")
+    return value
+
+
+def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
+    """One of the names that are known, of which None may be one."""
+    known = tuple(known)
+    if not (value is None or isinstance(value, str)) or value not in known:
         raise ValueError(f"`{name}` must be one of {', '.join(map(str, known))}, got {value!r}")
     return value
 
