@@ -11,10 +11,10 @@ from wdattn.reproduction import (
     AllOf,
     Best,
     Claim,
+    Control,
     Inside,
     difference,
     end,
-    instead,
     reads,
     single,
 )
@@ -36,8 +36,8 @@ def learnt(run):
     return run["width"][-1] > 0
 
 
-EFFECT = difference(height, of=PLAIN, to=FANCY)
-CONTROL = instead(FANCY | {"stream": 1}, of=PLAIN)
+EFFECT = difference(height, PLAIN, minus=FANCY)
+CONTROL = Control(FANCY | {"stream": 1}, of=PLAIN)
 
 
 def judged(experiment, finder, values, *, test=None, seeds=SEEDS, control=False, **changes):
@@ -241,7 +241,7 @@ def test_the_sentence_has_the_numbers(experiment, finder):
     assert re.fullmatch(
         r"effect 4\.61 \[3\.61, 5\.61\] = ×100 \[36\.8, 272\] over 5 seeds; counts above ×2", why
     )
-    other = difference(height, of=PLAIN, to=FANCY, unit="loss")
+    other = difference(height, PLAIN, minus=FANCY, unit="loss")
     for ends, words in (
         ({"low": 0.5}, "counts above 0.5"),
         ({"high": 0.5}, "counts below 0.5"),
@@ -259,12 +259,14 @@ def test_a_searched_setting_is_told(experiment, finder):
     best = Best((0.1, 0.2, 0.4), by=height, seeds=(90,))
 
     def values(run, column):
-        return run.lr if run.seed == 90 else around(3)(run, column)
+        return run.learning_rate if run.seed == 90 else around(3)(run, column)
 
-    effect = difference(height, of=PLAIN | {"lr": best}, to=FANCY)
+    effect = difference(height, PLAIN | {"learning_rate": best}, minus=FANCY)
     found = judged(experiment, finder, values, test=Inside(effect, low=0.5))
     assert found.verdict == "reproduced"
-    assert found.choices == ("kind plain: lr = 0.1 of (0.1, 0.2, 0.4), at the end of the grid",)
+    assert found.choices == (
+        "kind plain: learning_rate = 0.1 of (0.1, 0.2, 0.4), at the end of the grid",
+    )
 
 
 def test_a_grid_without_a_finite_score_is_inconclusive(experiment, finder):
@@ -273,10 +275,10 @@ def test_a_grid_without_a_finite_score_is_inconclusive(experiment, finder):
     def values(run, column):
         return math.nan if run.seed == 90 else around(3)(run, column)
 
-    effect = difference(height, of=PLAIN | {"lr": best}, to=FANCY)
+    effect = difference(height, PLAIN | {"learning_rate": best}, minus=FANCY)
     found = judged(experiment, finder, values, test=Inside(effect, low=0.5))
     assert found.verdict == "inconclusive"
-    assert found.why == "no lr of (0.1, 0.2) gave a finite score in 'base'"
+    assert found.why == "no learning_rate of (0.1, 0.2) gave a finite score in 'base'"
 
 
 def test_what_stands_beside_is_told_and_not_judged(experiment, finder):
@@ -310,7 +312,7 @@ def test_skipped_steps_are_told(experiment, finder):
         "C1",
         watched,
         "A sentence.",
-        Inside(difference(counted, of=PLAIN, to=FANCY), low=0.5),
+        Inside(difference(counted, PLAIN, minus=FANCY), low=0.5),
         control=CONTROL,
     )
 
