@@ -7,6 +7,8 @@ from pathlib import Path
 
 import keras
 
+from wdattn import install
+
 # In the order in which they are tried: keras_nlp is the name that keras_hub had before.
 _HUB = ("keras_hub", "keras_nlp")
 
@@ -58,5 +60,5 @@ def _packages(path: Path) -> list[str]:
 def _import(package: str):
     if importlib.util.find_spec(package) is None:
         extra = "cv" if package == "keras_cv" else "hub"
-        raise ValueError(f'{package} is not installed; type: pip install "wdattn[{extra}]"')
+        raise ValueError(f"{package} is not installed; type: {install.missing(extra)}")
     return importlib.import_module(package)
