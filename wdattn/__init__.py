@@ -27,6 +27,7 @@ _ROOMS = (
     "reproduction",
     "schedules",
     "spectra",
+    "weights",
 )
 
 __all__ = ["__version__", "reproduce", *_ROOMS]
