@@ -86,7 +86,9 @@ def finder():
                 steps = np.array(experiment.times(scale, name, settings.steps))
                 cells = np.broadcast_to(values(settings, name), steps.shape)
                 found[name] = steps, cells.astype("float64")
-            return Record(settings, found, {"backend": "jax"})
+            made_with = {"keras": "3.15.1", "python": "3.11.7"}
+            manifest = {"backend": "jax", "build": "b1", "versions": made_with}
+            return Record(settings, found, manifest)
 
         return find
 

@@ -96,8 +96,7 @@ def _seeds(text: str) -> Sequence[int]:
         return checked_seeds(range(int(first), int(second)) if colon else int(first))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"must be N >= 1 or A:B with 0 <= A < B, at most {MOST} seeds, "
-            f"got {text!r}"
+            f"must be N >= 1 or A:B with 0 <= A < B, at most {MOST} seeds, got {text!r}"
         ) from None
 
 

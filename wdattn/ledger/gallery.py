@@ -46,14 +46,14 @@ class Gallery:
             picture: what is wanted; it is drawn only if that was not done before.
             share: float in (0, 1].
         """
-        whole = self._kept(
-            picture.name, picture.digest, lambda: plots.png(picture.draw(), DPI)
-        )
+        whole = self._kept(picture.name, picture.digest, lambda: plots.png(picture.draw(), DPI))
         width = round(int.from_bytes(whole[16:20], "big") * 100 / DPI)
         if share == 1:
             return whole, width
         digest = f"{_digest(whole)} times {share:g}"
-        return self._kept(f"small/{picture.name}", digest, lambda: plots.shrunk(whole, share)), width
+        return self._kept(
+            f"small/{picture.name}", digest, lambda: plots.shrunk(whole, share)
+        ), width
 
     def _kept(self, name: str, digest: str, make: Callable[[], bytes]) -> bytes:
         """The file of that name, if it was made from that and is as it was written; else anew."""

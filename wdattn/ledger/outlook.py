@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wdattn.reproduction.design.experiment import Settings
 from wdattn.reproduction.design.paper import Paper
 from wdattn.reproduction.design.references import Unresolved
-from wdattn.reproduction.design.experiment import Settings
 from wdattn.reproduction.run.executor import Executor, Request
 
 

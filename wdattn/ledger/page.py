@@ -51,8 +51,9 @@ def html(papers: Sequence[Paper], rows: Sequence[Row], figures: Sequence[PageFig
         ValueError: if a row or a figure belongs to none of the papers.
     """
     keys = [paper.key for paper in papers]
-    for name, owners in (("rows", {r.paper for r in rows}), ("figures", {f.paper for f in figures})):
-        if strange := sorted(owners - set(keys)):
+    given: dict[str, Sequence[Row] | Sequence[PageFigure]] = {"rows": rows, "figures": figures}
+    for name, entries in given.items():
+        if strange := sorted({one.paper for one in entries} - set(keys)):
             raise ValueError(f"`{name}` has papers {strange}, `papers` has only {keys}")
     rows = sorted(ordered(rows), key=lambda row: keys.index(row.paper))
     claims = len({(row.paper, row.claim) for row in rows})

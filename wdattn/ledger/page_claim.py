@@ -77,7 +77,7 @@ def _run(row: Row, rows: Sequence[Row]) -> str:
         lines.append(_part(part, control, scale, several=len(row.parts) > 1))
     lines.append(f"<p>{_control(row.control, row.control_parts)}</p>")
     if row.why and _puzzling(row):
-        lines.append(f"<p>{escape(row['why'])}</p>")
+        lines.append(f"<p>{escape(row.why)}</p>")
     if beside := beside_names(row):
         said = "".join(f"<li>{escape(one)}</li>" for one in beside)
         lines.append(f'<p class="soft">Measured beside it, not judged:</p><ul>{said}</ul>')
@@ -92,11 +92,7 @@ def _puzzling(row: Row) -> bool:
 
 def _at(row: Row, number: int) -> list[Part]:
     """A row's part of that number and its control, as far as they were measured."""
-    return [
-        parts[number]
-        for parts in (row.parts, row.control_parts)
-        if number < len(parts)
-    ]
+    return [parts[number] for parts in (row.parts, row.control_parts) if number < len(parts)]
 
 
 def _part(part: Part, control: Part | None, scale: Sequence[Part], several: bool) -> str:
@@ -146,7 +142,7 @@ def _choices(rows: Sequence[Row]) -> str:
     if not runs:
         return ""
     lines = []
-    for choice, chosen in runs.items():
+    for told, chosen in runs.items():
         where = "" if len(chosen) == len(rows) else f" ({', '.join(chosen)})"
-        lines.append(f"<li>{escape(choice + where)}</li>")
+        lines.append(f"<li>{escape(told + where)}</li>")
     return folded(f"Chosen by search ({len(runs)})", f"<ul>{''.join(lines)}</ul>")

@@ -82,7 +82,7 @@ def _figure(figure: PageFigure, anchor: str = "") -> str:
     source = base64.b64encode(figure.png).decode("ascii")
     place = f' id="{anchor}"' if anchor else ""
     return (
-        f'<figure{place}><div class="scroll"><img width="{figure.width}" src="data:image/png;base64,{source}" '
-        f'alt="{escape(f"{name}. {caption}")}"></div>'
+        f'<figure{place}><div class="scroll"><img width="{figure.width}" '
+        f'src="data:image/png;base64,{source}" alt="{escape(f"{name}. {caption}")}"></div>'
         f"<figcaption><strong>{escape(name)}.</strong> {escape(caption)}</figcaption></figure>"
     )

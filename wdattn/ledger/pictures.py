@@ -129,23 +129,26 @@ def _of_figure(
 
 def _arms(figure: Figure, find: Find, scale: str, seeds: tuple[int, ...]) -> Arms:
     """The records of each arm, of the panels for which all are there."""
-    records, lacking = {}, set()
+    records: Arms = {}
+    lacking = set()
     for label, arm in figure.arms.items():
-        own = _records(figure, find, scale, arm, seeds)
-        if None in own:
+        if (own := _records(figure, find, scale, arm, seeds)) is None:
             lacking.add(figure.panel(label))
-        records[label] = own
+        else:
+            records[label] = own
     return {label: own for label, own in records.items() if figure.panel(label) not in lacking}
 
 
-def _records(figure: Figure, find: Find, scale: str, arm, seeds) -> list[Record | None]:
-    """The arm's record of each seed, None where it is missing."""
+def _records(figure: Figure, find: Find, scale: str, arm, seeds) -> list[Record] | None:
+    """The arm's record of each seed; None where one is missing."""
     try:
         resolved, _ = resolve(figure.experiment, scale, arm, find)
     except (NoneFinite, Unresolved):
-        return [None]
+        return None
     runs = [figure.experiment.run(scale, resolved, seed) for seed in seeds]
-    return [look_up(find, figure.experiment, scale, run, figure.columns) for run in runs]
+    own = [look_up(find, figure.experiment, scale, run, figure.columns) for run in runs]
+    there = [record for record in own if record is not None]
+    return there if len(there) == len(own) else None
 
 
 # What a picture is drawn from, as a digest
@@ -178,7 +181,7 @@ def _contents(shown: Any) -> Iterator[str | bytes]:
 
 
 def _drawing_code(paper: Paper, draw: Callable) -> str:
-    """Digest of the paper's own files, of the function's, of our plots, and of matplotlib's version.
+    """Digest of the files of the paper, the function and our plots, and of matplotlib's version.
 
     It changes with more than the one figure, and a picture is drawn once too often then.
     """

@@ -15,7 +15,6 @@ from wdattn.ledger.page_figures import PageFigure
 from wdattn.ledger.pictures import Picture, pictures
 from wdattn.ledger.reproduce import LEDGER
 from wdattn.ledger.row import Row
-from wdattn.reproduction.design.effect import Record
 from wdattn.reproduction.design.paper import Paper
 from wdattn.reproduction.run.store import Store, write_whole
 

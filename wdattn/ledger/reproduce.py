@@ -116,7 +116,8 @@ def _row(selection: Selection, claim, executor: Executor, scale: str, seeds) -> 
 
 def _kept(store: Store) -> Ledger:
     """The rows of earlier calls; a file that holds anything else is set aside, whole."""
-    path, wrong = store.folder / LEDGER, []
+    path = store.folder / LEDGER
+    wrong: list[str] = []
     try:
         ledger = Ledger.load(path, wrong.append)
     except ValueError as error:
@@ -136,7 +137,5 @@ def _writable(out) -> Path:
         probe.unlink()
     except (OSError, TypeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"`out` must be a folder that can be written, got {out}: {why}"
-        ) from None
+        raise ValueError(f"`out` must be a folder that can be written, got {out}: {why}") from None
     return folder

@@ -64,9 +64,7 @@ class Selection:
             and (figure.claim in ids or figure.experiment.name in self.studies)
         ]
 
-    def requests(
-        self, scale: str, seeds: tuple[int, ...] | None, controls: bool
-    ) -> list[Request]:
+    def requests(self, scale: str, seeds: tuple[int, ...] | None, controls: bool) -> list[Request]:
         """What has to be measured so that the claims can be judged and the figures drawn.
 
         Args:

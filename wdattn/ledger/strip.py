@@ -77,7 +77,8 @@ def _diamond(x: float) -> str:
 
 def _ticks(part: Part, across: Across) -> list[str]:
     """The numbers that matter below the axis: the ends of what counts, and no effect."""
-    texts, taken = [], []
+    texts: list[str] = []
+    taken: list[float] = []
     for value in (part.low, part.high, 0.0):
         if math.isinf(value) or any(abs(across(value) - x) < 34 for x in taken):
             continue
