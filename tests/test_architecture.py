@@ -55,8 +55,7 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
     r"wdattn(\.(__main__|(cli|ledger)(\.\w+)?|arguments|backend_choice|install|reproduction|papers"
-    r"|(spectra|weights)(\.\w+)?"
-    r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
+    r"|(spectra|weights)(\.\w+)?|papers\.\w+(\.(arms|findings(\.\w+)?|paper|settings))?))?"
 )
 
 

@@ -1,7 +1,7 @@
 """A toy paper: its settings, records that were made up, and a system small enough to train."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -40,12 +40,7 @@ class Toy(Settings):
     depth: int = 2
 
     def filled(self):
-        return Toy(
-            **{
-                **self.values(),
-                "learning_rate": 0.1 if self.learning_rate is None else self.learning_rate,
-            }
-        )
+        return self if self.learning_rate is not None else replace(self, learning_rate=0.1)
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def experiment():
         },
         source="Toy et al. (2024), Figure 1",
         expects="plain above fancy",
-        deviations={"smoke": "shallow"},
+        notes={"smoke": "shallow"},
     )
 
 
@@ -83,11 +78,15 @@ def finder():
                 return None
             found = {}
             for name in columns:
-                steps = np.array(experiment.times(scale, name, settings.steps))
+                steps = np.array(experiment.at(scale).times(name, settings.steps))
                 cells = np.broadcast_to(values(settings, name), steps.shape)
                 found[name] = steps, cells.astype("float64")
-            made_with = {"keras": "3.15.1", "python": "3.11.7"}
-            manifest = {"backend": "jax", "build": "b1", "versions": made_with}
+            manifest = {
+                "backend": "jax",
+                "id": settings.run_id("toy", "jax"),
+                "build": "toy",
+                "versions": {"keras": "3.15.1", "python": "3.11.7"},
+            }
             return Record(settings, found, manifest)
 
         return find
@@ -147,17 +146,14 @@ class ToyPaper(Paper):
 
     code: str = "toy-1"
 
-    def build(self):
+    def build(self, settings):
         return self.code
 
     def system(self, settings):
         return build(settings)
 
-    def measures(self):
+    def measures(self, settings):
         return MEASURES
-
-    def figures(self):
-        return ()
 
 
 @reads("loss")

@@ -58,18 +58,18 @@ def test_a_row_has_the_claim_and_its_numbers(made):
 
 def test_builds_and_versions_are_those_of_the_records(made):
     row = made()
-    assert row.builds == ("b1",) and row.versions == (MADE_WITH,)
+    assert row.builds == ("toy",) and row.versions == (MADE_WITH,)
 
 
 def test_a_control_that_was_not_run_is_null(made, experiment):
-    absent = [experiment.run("laptop", FANCY | {"stream": 1}, seed) for seed in range(5)]
+    absent = [experiment.at("laptop").run(FANCY | {"stream": 1}, seed) for seed in range(5)]
     row = made(absent=absent)
     assert row.verdict == "reproduced"
     assert row.control is None and row.control_parts == ()
 
 
 def test_the_scales_deviation_is_told(made):
-    assert made(scale="smoke", seeds=(0, 1)).deviations == "shallow"
+    assert made(scale="smoke", seeds=(0, 1)).deviations.endswith("; shallow")
     assert made().deviations == ""
 
 
@@ -175,7 +175,7 @@ def test_two_experiments_of_one_name_raise(claim, experiment):
     from dataclasses import replace
 
     other = replace(claim, id="C2", experiment=replace(experiment, overrides={"weight_decay": 0.1}))
-    with pytest.raises(ValueError, match="toy2024 has two experiments of one name: 'base'"):
+    with pytest.raises(ValueError, match="toy2024 has two experiments of one name.*: 'base'"):
         Paper("toy2024", "Toys", "Toy et al.", (claim, other), (), "toys")
 
 

@@ -116,7 +116,7 @@ def test_the_words_of_a_run_stand_at_the_height_of_its_mark():
     (axes,) = figure.axes
     for name, effect, told in zip(backends, effects, ("×2.00", "×3.00", "×4.00"), strict=True):
         (mark,) = [m for m in marks(axes, "effect") if m.get_xdata()[0] == effect]
-        x, y = axes.transData.transform((effect, mark.get_ydata()[0]))
+        _, y = axes.transData.transform((effect, mark.get_ydata()[0]))
         height = figure.get_figheight() - y / figure.dpi
         for text in (name, told):
             assert inches(figure, text) == pytest.approx(height, abs=0.01)

@@ -1,10 +1,10 @@
 """Which records count: those of the builds that a call made or accepted, whatever their dates."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from wdattn.reproduction.design.effect import Record
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.references import Find
+from wdattn.reproduction.design.settings import Settings
 
 
 class Answers:
@@ -47,19 +47,18 @@ class Accepted:
             if record.manifest["backend"] == backend:
                 self._records.setdefault(record.settings, {})[record.manifest["build"]] = record
 
-    def of(self, builds: Sequence[str], today: Callable[[Settings], str] | None = None) -> Find:
+    def of(self, builds: Sequence[str], or_its_only_one: bool = False) -> Find:
         """Settings to the record of the first of these builds that the run has one of, or None.
 
         Args:
             builds: whose records count.
-            today: settings to the build of the code in use, which comes first; by default it does
-                not count.
+            or_its_only_one: whether a run that has a single record, of another build, is taken too.
         """
 
         def find(settings: Settings) -> Record | None:
             made = self._records.get(settings, {})
-            first = (today(settings),) if made and today else ()
-            return next((made[build] for build in (*first, *builds) if build in made), None)
+            others = tuple(made) if or_its_only_one and len(made) == 1 else ()
+            return next((made[build] for build in (*builds, *others) if build in made), None)
 
         return find
 

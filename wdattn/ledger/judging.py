@@ -51,7 +51,7 @@ def judged_row(
         why=judged.why,
         expects=claim.expects or experiment.expects,
         threshold_source=claim.threshold_source,
-        deviations=experiment.deviations.get(scale, ""),
+        deviations=experiment.at(scale).deviations(),
         remark=claim.remark,
         choices=judged.choices,
         beside=judged.beside,

@@ -1,12 +1,11 @@
 """What a call would still have to run, and what that costs."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wdattn.reproduction.design.experiment import Settings
 from wdattn.reproduction.design.paper import Paper
-from wdattn.reproduction.design.references import Unresolved
+from wdattn.reproduction.design.references import NoneFinite, Unresolved, resolve
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.run.executor import Executor, Request
 
 
@@ -48,15 +47,16 @@ def outlooks(executor: Executor, requests: Sequence[Request]) -> list[Outlook]:
     plan: dict[str, dict[Settings, set[str]]] = {}
     pending: dict[str, set[Settings]] = {}
     for request in requests:
-        experiment = request.experiment
-        try:
-            named = executor.expand([request])
-        except Unresolved:
-            named = executor.searched([request])
-            pending.setdefault(experiment.name, set()).update(
-                experiment.run(executor.scale, request.arm, seed) for seed in request.seeds
-            )
-        for name, wanted in named.items():
+        at_scale = request.experiment.at(executor.scale)
+        for seed in request.seeds:
+            try:
+                resolve(at_scale, request.arm, seed, executor.find)
+            except NoneFinite:
+                continue
+            except Unresolved:
+                waiting = pending.setdefault(request.experiment.name, set())
+                waiting.add(at_scale.run(request.arm, seed))
+        for name, wanted in executor.expand([request]).items():
             for settings, columns in wanted.items():
                 plan.setdefault(name, {}).setdefault(settings, set()).update(columns)
     return [_outlook(executor, name, plan[name], len(pending.get(name, ()))) for name in plan]
@@ -76,7 +76,7 @@ def _outlook(executor: Executor, name: str, wanted, pending: int) -> Outlook:
         stored=len(wanted) - len(lacking),
         steps=max(settings.steps for settings in wanted),
         parameters=max(parameters for parameters, _ in sizes),
-        seconds=(len(lacking) + pending) * experiment.cost.get(executor.scale, math.nan),
+        seconds=(len(lacking) + pending) * experiment.at(executor.scale).seconds(),
         megabytes=max(size for _, size in sizes) / 2**20,
         searched=pending > 0,
     )

@@ -15,8 +15,8 @@ from wdattn import plots
 from wdattn.ledger import stored
 from wdattn.ledger.accepted import Accepted
 from wdattn.ledger.row import Row
-from wdattn.reproduction.design.effect import Record
 from wdattn.reproduction.design.paper import Figure, Paper
+from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.references import (
     Find,
     NoneFinite,
@@ -74,7 +74,7 @@ def pictures(
         digest=_digest(_drawing_code(paper, plots.ledger), stored.to_json(rows)),
         draw=lambda: plots.ledger(rows),
     )
-    for figure in paper.figures():
+    for figure in paper.figures:
         shown = [row for row in rows if figure.claim in ("", row.claim)]
         for scale, seeds in dict.fromkeys(_run(figure, row) for row in shown):
             if not figure.drawn_at(scale):
@@ -92,18 +92,20 @@ def _run(figure: Figure, row: Row) -> tuple[str, tuple[int, ...]]:
     """Scale and seeds of the figure beside that row; a study has seeds of its own."""
     if figure.claim or row.scale not in figure.experiment.scales:
         return row.scale, row.seeds
-    return row.scale, figure.experiment.scale(row.scale).seed_list()
+    return row.scale, figure.experiment.at(row.scale).seeds
 
 
 def _finder(
     paper: Paper, figure: Figure, records: Mapping[str, Accepted], row: Row, rows: Sequence[Row]
 ) -> Find:
-    """The records that the row was judged on; where it was judged on others, today's come first."""
+    """The records that the row was judged on; where these are of another experiment, those of the
+    builds that the rows name, since a page shows what was made together.
+    """
     if figure.claim and paper.claim(figure.claim).experiment == figure.experiment:
         return records[row.backend].of(row.builds)
     others = [other for other in rows if other.backend == row.backend]
     builds = dict.fromkeys(build for other in (row, *others) for build in other.builds)
-    return records[row.backend].of(tuple(builds), lambda settings: paper.build())
+    return records[row.backend].of(tuple(builds), or_its_only_one=True)
 
 
 def _of_figure(
@@ -131,7 +133,7 @@ def _arms(figure: Figure, find: Find, scale: str, seeds: tuple[int, ...]) -> Arm
     """The records of each arm, of the panels for which all are there."""
     records: Arms = {}
     lacking = set()
-    for label, arm in figure.arms.items():
+    for label, arm in figure.shown(scale).items():
         if (own := _records(figure, find, scale, arm, seeds)) is None:
             lacking.add(figure.panel(label))
         else:
@@ -141,12 +143,12 @@ def _arms(figure: Figure, find: Find, scale: str, seeds: tuple[int, ...]) -> Arm
 
 def _records(figure: Figure, find: Find, scale: str, arm, seeds) -> list[Record] | None:
     """The arm's record of each seed; None where one is missing."""
+    at_scale = figure.experiment.at(scale)
     try:
-        resolved, _ = resolve(figure.experiment, scale, arm, find)
+        runs = [resolve(at_scale, arm, seed, find) for seed in seeds]
     except (NoneFinite, Unresolved):
         return None
-    runs = [figure.experiment.run(scale, resolved, seed) for seed in seeds]
-    own = [look_up(find, figure.experiment, scale, run, figure.columns) for run in runs]
+    own = [look_up(find, at_scale, run, figure.columns) for run in runs]
     there = [record for record in own if record is not None]
     return there if len(there) == len(own) else None
 

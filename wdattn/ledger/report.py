@@ -66,7 +66,7 @@ class Results:
         try:
             if row.paper != self.paper.key:
                 raise ValueError(f"`paper` must be {self.paper.key}, got {row.paper!r}")
-            self.paper.claim(row.claim).experiment.scale(row.scale)
+            self.paper.claim(row.claim).experiment.at(row.scale)
         except ValueError as error:
             self.note(f"a row of {self.folder / self.paper.key / LEDGER} is left out: {error}")
             return False

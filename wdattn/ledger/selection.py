@@ -49,17 +49,17 @@ class Selection:
     def check(self, scale: str) -> None:
         """A ValueError if what was asked for by name is not there at that scale."""
         for claim in self.claims:
-            claim.experiment.scale(scale)
+            claim.experiment.at(scale)
         if not self.claims:
             for name in self.studies:
-                self.paper.experiments()[name].scale(scale)
+                self.paper.experiments()[name].at(scale)
 
     def figures(self, scale: str) -> list[Figure]:
         """The figures at that scale that belong to these claims or show these studies."""
         ids = {claim.id for claim in self.claims}
         return [
             figure
-            for figure in self.paper.figures()
+            for figure in self.paper.figures
             if figure.drawn_at(scale)
             and (figure.claim in ids or figure.experiment.name in self.studies)
         ]
@@ -84,7 +84,7 @@ class Selection:
             own = judged_seeds(figure.experiment, scale, seeds)
             wanted += [
                 Request(figure.experiment, arm, own, column)
-                for arm in figure.arms.values()
+                for arm in figure.shown(scale).values()
                 for column in figure.columns
                 if self._is_meant(figure, arm, scale)
             ]
@@ -92,13 +92,13 @@ class Selection:
 
     def _is_meant(self, figure: Figure, arm: Arm, scale: str) -> bool:
         """Whether one of these claims reads the figure's arm, or no claim of the paper does."""
-        experiment = figure.experiment
-        run = experiment.run(scale, arm, 0)
+        experiment, at_scale = figure.experiment, figure.experiment.at(scale)
+        run = at_scale.run(arm, 0)
 
         def is_read(claims):
             own = [claim for claim in claims if claim.experiment == experiment]
             arms = [read for claim in own for read in claim.arms()]
-            return any(experiment.run(scale, read, 0) == run for read in arms)
+            return any(at_scale.run(read, 0) == run for read in arms)
 
         return is_read(self.claims) or not is_read(self.paper.claims)
 
@@ -107,4 +107,4 @@ def judged_seeds(
     experiment: Experiment, scale: str, seeds: tuple[int, ...] | None
 ) -> tuple[int, ...]:
     """The seeds that were asked for, or the scale's own."""
-    return experiment.scale(scale).seed_list() if seeds is None else seeds
+    return experiment.at(scale).seeds if seeds is None else seeds

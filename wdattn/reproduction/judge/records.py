@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wdattn.reproduction.design.claim import Claim
-from wdattn.reproduction.design.effect import Record
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.record import Record
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.judge.judgement import Judgement, judge_runs
 from wdattn.reproduction.judge.versions import drifted
 from wdattn.reproduction.run.store import Store
@@ -97,7 +97,7 @@ def judge(
             f"`records` must be of one backend, got {', '.join(records.backends())}: "
             "choose with records.on(name)"
         )
-    chosen = claim.experiment.scale(scale).seed_list() if seeds is None else tuple(seeds)
+    chosen = claim.experiment.at(scale).seeds if seeds is None else tuple(seeds)
     versions = [record.manifest.get("versions", {}) for record in records]
     for line in sorted({line for one in versions for line in drifted(one)}):
         warnings.warn(line, stacklevel=2)

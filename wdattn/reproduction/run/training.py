@@ -10,9 +10,10 @@ import numpy as np
 
 from wdattn import backend
 from wdattn.replicas import Replicas
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.design.system import Measure, Snapshot, System
-from wdattn.reproduction.run.cells import LOSS, SKIPPED, Cells, Columns
+from wdattn.reproduction.design.watch import LOSS, SKIPPED
+from wdattn.reproduction.run.cells import Cells, Columns
 
 Watch = Mapping[str, tuple[int, ...]]
 
