@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wdattn import __version__, backend_choice, papers, spectra_command
+from wdattn import __version__, backend_choice, install, papers, spectra_command
 from wdattn.ledger import Ledger, report
 from wdattn.reproduction import Live, StoreBusy, WorkerLost
 
