@@ -11,7 +11,7 @@ import numpy as np
 from wdattn import backend
 from wdattn.replicas import Replicas, weights_by_path
 from wdattn.reproduction.design.experiment import Settings
-from wdattn.reproduction.design.system import Measure, Moment, System
+from wdattn.reproduction.design.system import Measure, Snapshot, System
 from wdattn.reproduction.run.cells import LOSS, SKIPPED, Cells, Columns
 
 Watch = Mapping[str, tuple[int, ...]]
@@ -76,9 +76,9 @@ def train(
 def _start(system, settings) -> Replicas:
     sources = _sources(settings)
     offered = {
-        "learning_rate": [one.lr for one in settings],
-        "weight_decay": [one.decay for one in settings],
-        "clipnorm": [np.inf if one.clip is None else one.clip for one in settings],
+        "learning_rate": [one.learning_rate for one in settings],
+        "weight_decay": [one.weight_decay for one in settings],
+        "clipnorm": [np.inf if one.clipnorm is None else one.clipnorm for one in settings],
     }
     paths = list(weights_by_path(system.model))
     return Replicas(
@@ -153,11 +153,11 @@ class _Look:
                 cells.add(run, column, step, self.skipped[run])
         for run, weights in self.weights.items():
             following = None if losses is None else partial(_listed, self.runner, run)
-            moment = Moment(members[run].settings, system, step, weights, following)
+            snapshot = Snapshot(members[run].settings, system, step, weights, following)
             finite = all(np.isfinite(weight).all() for weight in weights)
             for other, column in self.due:
                 if other == run and column not in (LOSS, SKIPPED):
                     # Weights may be finite where the loss no longer is: a cell, not a warning.
                     with np.errstate(all="ignore"):
-                        value = measures[column](moment) if finite else np.nan
+                        value = measures[column](snapshot) if finite else np.nan
                     cells.add(run, column, step, value)
