@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from wdattn.optimizers import update_rules
+from wdattn.optimizers import Knob, Update, update_rules
 from wdattn.reproduction import (
     Best,
     Claim,
@@ -91,10 +91,13 @@ def finder():
 # What can be trained: linear regression on fresh batches, by one dense layer
 
 
+KERNEL, BIAS = "out/kernel", "out/bias"
+
+
 def start(settings):
     """Kernel and bias of iterate 0."""
     rng = np.random.default_rng([settings.seed, 1])
-    return [rng.normal(size=(3, 1)).astype("float32"), np.zeros(1, "float32")]
+    return {KERNEL: rng.normal(size=(3, 1)).astype("float32"), BIAS: np.zeros(1, "float32")}
 
 
 def batch(settings, step):
@@ -113,7 +116,8 @@ def build(settings):
     model = keras.Sequential([keras.layers.Dense(1, name="out")])
     model.build((None, 3))
     rule = update_rules.SGD(0.9) if settings.kind == "plain" else update_rules.Adam()
-    return System(model=model, loss=squared_error, rule=rule, start=start, batch=batch)
+    update = Update(rule, Knob("learning_rate"), Knob("weight_decay"), clipnorm=Knob("clipnorm"))
+    return System(model=model, loss=squared_error, update=update, start=start, batch=batch)
 
 
 def height(snapshot):
@@ -123,7 +127,7 @@ def height(snapshot):
 
 def width(snapshot):
     """Two numbers: the iterate and the bias."""
-    return [snapshot.step, snapshot.weights[1][0]]
+    return [snapshot.step, snapshot.weights[BIAS][0]]
 
 
 def stride(snapshot):
