@@ -23,7 +23,7 @@ MAY_ENTER = {
     "optimizers papers plots replicas reproduction schedules spectra weights",
     "papers": "autodiff data diagnostics initializers layers ledger models ops optimizers plots "
     "reproduction schedules spectra",
-    "ledger": "plots reproduction",
+    "ledger": "backend plots reproduction",
     "reproduction": "autodiff backend diagnostics optimizers replicas schedules",
     "callbacks": "diagnostics optimizers schedules",
     "diagnostics": "autodiff layers ops optimizers spectra weights",
@@ -44,7 +44,6 @@ SAME_ROOM = {
     "__main__": "cli",
     "backend_choice": "backend",
     "reproduce": "papers",
-    "spectra_command": "cli",
 }
 """Names at the top of the package that belong to a room of another name."""
 
@@ -55,9 +54,8 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
-    r"wdattn(\.(__main__|cli|arguments|backend_choice|install|ledger|reproduction|papers"
-    r"|spectra_command|(spectra|weights)(\.\w+)?"
-    r"|papers\.\w+(\.(?!system|measures|network)\w+)*))?"
+    r"wdattn(\.(__main__|(cli|ledger)(\.\w+)?|arguments|backend_choice|install|reproduction|papers"
+    r"|(spectra|weights)(\.\w+)?|papers\.\w+(\.(?!system|measures|network)\w+)*))?"
 )
 
 

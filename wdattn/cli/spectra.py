@@ -1,20 +1,23 @@
-"""The sub-command `wdattn spectra`: singular values, rank and balance of every attention head."""
+"""`wdattn spectra`: singular values, rank and balance of every attention head."""
 
 import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from wdattn import backend_choice, plots, spectra
+from wdattn.cli.output import say, show
 from wdattn.weights import escaped, is_safetensors
 
 FORMATS = ("table", "json", "csv")
 
 
 def add_to(commands) -> None:
-    """Adds the sub-command to those of the command."""
+    """Adds the command to a parser's.
+
+    Args:
+        commands: what `add_subparsers` gave.
+    """
     command = commands.add_parser("spectra", help="singular values, rank and balance of every head")
     command.add_argument(
         "source",
@@ -35,19 +38,24 @@ def add_to(commands) -> None:
         "--biases", action="store_true", help="count biases as one more input held at 1"
     )
     command.add_argument("--backend", choices=backend_choice.BACKENDS)
-    command.set_defaults(call=_run)
+    command.set_defaults(call=call)
 
 
-def _run(options) -> int:
+def call(options) -> int:
+    """Prints every head, and draws them if a figure is asked for.
+
+    Args:
+        options: what was parsed.
+    """
     rows = spectra.rows_of(_layers(options), options.biases, max(options.layer or 0, 0))
     if not rows:
         raise ValueError(f"{options.source} must hold attention layers that wdattn knows, got none")
     if options.figure:
         _draw(rows, options.source, options.figure)
     if options.format == "table":
-        Console().print(spectra.SpectraTable(rows))
+        show(spectra.SpectraTable(rows))
     else:
-        print({"json": spectra.as_json, "csv": spectra.as_csv}[options.format](rows))
+        say({"json": spectra.as_json, "csv": spectra.as_csv}[options.format](rows))
     return 0
 
 
