@@ -175,11 +175,11 @@ def test_backends(capsys, monkeypatch):
 def test_list(capsys):
     assert cli.main(["list"]) == 0
     out = capsys.readouterr().out
-    for key in papers.KEYS:
+    for key in papers.keys():
         paper = papers.lookup(key)
         assert key in out and all(claim.sentence in out for claim in paper.claims)
         assert all(f"{name}*" in out for name in paper.headline)
-    assert cli.main(["list", papers.KEYS[0]]) == 0
+    assert cli.main(["list", papers.keys()[0]]) == 0
 
 
 # What the options come to
@@ -225,7 +225,7 @@ def test_defaults(asked):
 
 def test_keys(asked):
     cli.main(["reproduce", "--all", "--seeds", "3"])
-    assert [key for key, _ in asked] == list(papers.KEYS)
+    assert [key for key, _ in asked] == list(papers.keys())
     assert asked[0][1]["seeds"] == range(3)
 
 

@@ -25,7 +25,7 @@ def call(options) -> int:
     Args:
         options: what was parsed.
     """
-    for paper in map(papers.lookup, options.keys or papers.KEYS):
+    for paper in map(papers.lookup, options.keys or papers.keys()):
         table = Table(
             title=f"{paper.key}: {paper.title}",
             caption=paper.citation,

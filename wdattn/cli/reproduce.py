@@ -72,7 +72,7 @@ def call(options) -> int:
         options: what was parsed.
     """
     named = {"scale": options.scale, "experiment": options.experiment, "claim": options.claim}
-    keys = options.keys or (papers.KEYS if options.all else [None])
+    keys = options.keys or (papers.keys() if options.all else [None])
     for key in keys:
         papers.check(key, seeds=options.seeds, **named)
     backend_choice.use(options.backend)

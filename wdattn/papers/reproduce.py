@@ -7,7 +7,7 @@ from pathlib import Path
 from wdattn.ledger import Ledger, Outlook, Selection
 from wdattn.ledger import report as reports
 from wdattn.ledger import reproduce as calls
-from wdattn.papers.lookup import KEYS, lookup
+from wdattn.papers.lookup import keys, lookup
 from wdattn.reproduction.design.paper import Paper
 
 
@@ -158,14 +158,14 @@ def select(key: str | None, experiment: str | None, claim: str | None) -> list[S
         return [Selection.of(lookup(key), claim, experiment)]
     for name, value in (("experiment", experiment), ("claim", claim)):
         if value is not None:
-            raise ValueError(f"`{name}` {value!r} needs a `key`, one of {', '.join(KEYS)}")
-    return [Selection.headline(lookup(known)) for known in KEYS]
+            raise ValueError(f"`{name}` {value!r} needs a `key`, one of {', '.join(keys())}")
+    return [Selection.headline(lookup(known)) for known in keys()]
 
 
 def _with_results(folder) -> list[Paper]:
     """The papers that have a ledger in the folder."""
-    keys = [key for key in KEYS if (Path(folder) / key / calls.LEDGER).exists()]
-    if not keys:
+    with_results = [key for key in keys() if (Path(folder) / key / calls.LEDGER).exists()]
+    if not with_results:
         raise ValueError(f"`folder` must hold results, got {str(folder)!r}, which has no ledger; "
                          "`wdattn reproduce` makes one")  # fmt: skip
-    return [lookup(key) for key in keys]
+    return [lookup(key) for key in with_results]
