@@ -25,13 +25,7 @@ def call(paper, tmp_path):
     """Re-measures the toy paper at smoke scale; `changes` replaces arguments."""
 
     def make(selection=None, out=tmp_path, **changes):
-        arguments = {
-            "scale": "smoke",
-            "seeds": None,
-            "controls": False,
-            "progress": None,
-            "jobs": 1,
-        }
+        arguments = {"scale": "smoke", "seeds": None, "controls": False, "jobs": 1}
         selections = [selection or Selection.of(paper)]
         return reproduce.reproduce(selections, out=out, progress=None, **arguments | changes)
 
@@ -338,9 +332,7 @@ def test_a_picture_is_drawn_anew_where_its_code_changed(first, drawn, tmp_path, 
     assert names == ["beside", "whole"] * 2
 
 
-def test_a_kill_while_a_page_is_written_keeps_the_old(
-    call, first, drawn, tmp_path, monkeypatch
-):
+def test_a_kill_while_a_page_is_written_keeps_the_old(call, first, drawn, tmp_path, monkeypatch):
     paper, _ = drawn
     page = write_report([paper], tmp_path, silent)
     before = page.read_bytes()

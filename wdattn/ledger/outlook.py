@@ -85,7 +85,7 @@ def _outlook(executor: Executor, name: str, wanted, pending: int) -> Outlook:
 def _size(paper: Paper, members: Sequence[Settings]) -> tuple[int, float]:
     """Parameters of one run, and bytes of a stack of these runs with one step's batches."""
     system = paper.system(members[0])
-    parameters = sum(weight.size for weight in system.start(members[0]))
+    parameters = sum(weight.size for weight in system.start(members[0]).values())
     batch = sum(array.nbytes for array in system.batch(members[0], 0))
-    copies = 2 + system.rule.slots  # weights, gradients, optimizer state
+    copies = 2 + system.update.slots  # weights, gradients, optimizer state
     return parameters, len(members) * (4 * copies * parameters + 2 * batch)
