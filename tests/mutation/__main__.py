@@ -13,6 +13,7 @@ import argparse
 import ast
 import compileall
 import os
+import py_compile
 import random
 import re
 import shutil
@@ -30,23 +31,22 @@ SECONDS_BEFORE_TESTS = 20
 PASSED, FAILED, NO_TESTS = 0, 1, 5  # of pytest
 
 
-def tests_of(path, root=ROOT):
-    """The files with tests of a source: of its name, of its room, and that name what it defines."""
-    source, tests = root / path, root / "tests"
-    defined = ast.parse(source.read_text("utf-8")).body
+def tests_of(path):
+    """Files with tests: of a source's name; and those, its room's and those that name its names."""
+    parts = Path(path).with_suffix("").parts
+    defined = ast.parse((ROOT / path).read_text("utf-8")).body
     kinds = (ast.FunctionDef, ast.ClassDef)
     names = [n.name for n in defined if isinstance(n, kinds) and n.name[0] != "_"]
-    pattern = re.compile(rf"\b({'|'.join([source.stem, *names])})\b")
-    every = sorted(tests.rglob("test_*.py"))
-    own = [test for test in every if test.stem == f"test_{source.stem}"]
-    room = sorted(
-        tests.joinpath(*source.relative_to(root / "wdattn").parent.parts).glob("test_*.py")
-    )
-    naming = [test for test in every if pattern.search(test.read_text("utf-8"))]
-    ordered = dict.fromkeys([*own, *room, *naming])
-    return [str(test.relative_to(root)) for test in ordered], {
-        str(o.relative_to(root)) for o in own
+    naming = re.compile(rf"\b({'|'.join([re.escape('.'.join(parts)), *names])})\b")
+    found = {test: str(test.relative_to(ROOT)) for test in sorted(ROOT.glob("tests/**/test_*.py"))}
+    own = {name for test, name in found.items() if test.stem == f"test_{parts[-1]}"}
+    room = ROOT.joinpath("tests", *parts[1:-1])
+    related = {
+        name
+        for test, name in found.items()
+        if (test.parent == room != ROOT / "tests") or naming.search(test.read_text("utf-8"))
     }
+    return own, own | related
 
 
 def checkout(folder):
@@ -56,7 +56,7 @@ def checkout(folder):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    mode = compileall.PycInvalidationMode.CHECKED_HASH
+    mode = py_compile.PycInvalidationMode.CHECKED_HASH
     compileall.compile_dir(folder / "wdattn", quiet=1, invalidation_mode=mode)
     return folder
 
@@ -188,11 +188,11 @@ def main():
     with tempfile.TemporaryDirectory() as parent:
         copies = [Path(parent, str(job)) for job in range(options.jobs)]
         runner = Runner([checkout(copy) for copy in copies])
-        seconds = baseline(runner, sorted({file for files, _ in tests.values() for file in files}))
+        seconds = baseline(runner, sorted(set().union(*(every for _, every in tests.values()))))
         survivors, done = [], []
         for mutant in sample:
-            files, own = tests[mutant.path]
-            kept = sorted(filter(seconds.get, files), key=lambda f: (f not in own, seconds[f]))
+            own, every = tests[mutant.path]
+            kept = sorted(every & seconds.keys(), key=lambda file: (file not in own, seconds[file]))
             limit = SECONDS_BEFORE_TESTS + 3 * sum(seconds[file] for file in kept)
 
             def after(code, took, mutant=mutant):
