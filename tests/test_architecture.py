@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import wdattn
+
 PACKAGE = Path(__file__).parents[1] / "wdattn"
 
 MAY_ENTER = {
@@ -34,8 +36,9 @@ MAY_ENTER = {
     "spectra": "weights",
     **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules", "weights"), ""),
 }
-ARROWS = {room: {"arguments", *others.split()} for room, others in MAY_ENTER.items()}
-ARROWS["arguments"] = set()  # plain checks, which every room may use
+ARROWS = {room: {"arguments", "install", *others.split()} for room, others in MAY_ENTER.items()}
+# Plain checks, and what to type for a missing extra: every room may use them.
+ARROWS |= {"arguments": set(), "install": set()}
 
 SAME_ROOM = {
     "__main__": "cli",
@@ -52,8 +55,9 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
-    r"wdattn(\.(__main__|cli|arguments|backend_choice|ledger|reproduction|papers|spectra_command"
-    r"|(spectra|weights)(\.\w+)?|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
+    r"wdattn(\.(__main__|cli|spectra_command|arguments|backend_choice|install|ledger|reproduction"
+    r"|papers|(spectra|weights)(\.\w+)?"
+    r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
 )
 
 
@@ -346,6 +350,11 @@ def test_what_runs_before_the_backend_is_chosen_does_not_load_keras():
     assert {"wdattn", "wdattn.cli", "wdattn.papers.ahn2024.claims"} <= set(light)
     roads = {module: road_to_keras(module, SOURCES) for module in light}
     assert {module: road for module, road in roads.items() if road} == {}
+
+
+def test_the_backend_is_chosen_before_each_room_that_loads_keras():
+    rooms = {f"wdattn.{room}" for room in wdattn._ROOMS}
+    assert {room for room in rooms if road_to_keras(room, SOURCES)} == wdattn._LOADS_KERAS
 
 
 def test_the_road_to_keras_is_found_through_packages_and_not_through_functions():

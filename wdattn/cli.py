@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wdattn import __version__, backend_choice, papers, spectra_command
+from wdattn import __version__, backend_choice, install, papers, spectra_command
 from wdattn.ledger import Ledger, report
 from wdattn.reproduction import Live, StoreBusy, WorkerLost
 
@@ -206,7 +206,7 @@ def _backends(options) -> int:
         used, source = "", str(error)
     for name in backend_choice.BACKENDS:
         version = backend_choice.version(name) if name in found else ""
-        shown = version or f'not installed: pip install "wdattn[{name}]"'
+        shown = version or f"not installed: {install.missing(name)}"
         table.add_row(name, Text(shown), Text(f"yes ({source})" if name == used else ""))
     Console().print(table)
     if not used:

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from wdattn import install
 from wdattn.weights import escaped, keras_config
 
 # In the order in which they are tried: keras_nlp is the name that keras_hub had before.
@@ -95,5 +96,5 @@ def _packages(config: dict) -> list[str]:
 def _import(package: str):
     if importlib.util.find_spec(package) is None:
         extra = "cv" if package == "keras_cv" else "hub"
-        raise ValueError(f'{package} is not installed; type: pip install "wdattn[{extra}]"')
+        raise ValueError(f"{package} is not installed; type: {install.missing(extra)}")
     return importlib.import_module(package)

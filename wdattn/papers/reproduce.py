@@ -14,7 +14,7 @@ from wdattn.reproduction.design.experiment import Arm
 from wdattn.reproduction.design.paper import Figure, Paper
 from wdattn.reproduction.design.references import Unresolved
 from wdattn.reproduction.run.executor import Executor, Request
-from wdattn.reproduction.run.progress import Silent
+from wdattn.reproduction.run.progress import Progress
 from wdattn.reproduction.run.store import Store
 from wdattn.reproduction.run.workers import checked_jobs
 
@@ -278,7 +278,7 @@ def _size(paper, members) -> tuple[int, float]:
 
 
 def _job(paper, claims, studies, scale, seeds, folder, progress=None, jobs=1) -> _Job:
-    progress = progress or Silent()
+    progress = progress or Progress()
     store = Store(folder / paper.key, progress.note)
     executor = Executor(paper, scale, store, progress, jobs=jobs)
     return _Job(paper, claims, studies, scale, seed_list(seeds), store, executor)

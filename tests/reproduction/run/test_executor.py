@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from wdattn.reproduction import Executor, Request, Scale, Silent, Store, at
+from wdattn.reproduction import Executor, Progress, Request, Scale, Store, at
 from wdattn.reproduction.judge.judgement import judge_runs
 from wdattn.reproduction.run import training as loop
 
 BACKEND = keras.backend.backend()
-PLAIN, FANCY = {"kind": "plain", "lr": 0.05}, {"kind": "fancy", "lr": 0.05}
+PLAIN, FANCY = {"kind": "plain", "learning_rate": 0.05}, {"kind": "fancy", "learning_rate": 0.05}
 
 
 class Killed(BaseException):
@@ -285,7 +285,7 @@ def test_a_stack_that_is_not_asked_for_waits(work, steps):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda entry: entry["settings"].update(lr=0.06),
+        lambda entry: entry["settings"].update(learning_rate=0.06),
         lambda entry: entry["settings"].update({"class": "nowhere:Toy"}),
         lambda entry: entry["settings"].update(speed=1),
         lambda entry: entry["settings"].pop("class"),
@@ -448,14 +448,17 @@ def test_a_run_that_diverges_is_finished_and_inconclusive(work, steps, real):
 
 def test_best_is_chosen_on_its_own_seeds(work, steps, paper):
     executor = work("C3")
-    runs = {(run.kind, run.lr, run.seed) for run in contents(executor)}
-    searched = {("fancy", lr, seed) for lr in (0.01, 0.1, 1e38) for seed in (90, 91)}
+    runs = {(run.kind, run.learning_rate, run.seed) for run in contents(executor)}
+    searched = {
+        ("fancy", learning_rate, seed) for learning_rate in (0.01, 0.1, 1e38) for seed in (90, 91)
+    }
     chosen = {("fancy", 0.1, seed) for seed in range(3)}
     assert runs == searched | chosen | {("plain", 0.05, seed) for seed in range(3)}
     # The grid is one stack; it is trained before the runs that hang on its choice.
     assert [size for size, _ in steps] == [6, 3, 3]
     found = judged(executor, "C3")
-    assert found.choices == ("kind fancy: lr = 0.1 of (0.01, 0.1, 1e+38)",)
+    (chosen,) = found.choices
+    assert (chosen.setting, chosen.value, chosen.at_an_end) == ("learning_rate", 0.1, False)
     assert found.verdict == "reproduced"
 
 
@@ -482,7 +485,7 @@ def test_what_waits_for_no_search_is_made_with_the_searches(work, steps, paper):
 def test_a_grid_that_diverges_everywhere_spoils_no_other_claim(work, paper):
     third = paper.claim("C3")
     of, to = third.test.effect.arms
-    lost = {**of, "lr": dataclasses.replace(of["lr"], grid=(1e38, 2e38))}
+    lost = {**of, "learning_rate": dataclasses.replace(of["learning_rate"], grid=(1e38, 2e38))}
     effect = dataclasses.replace(third.test.effect, arms=(lost, to))
     third = dataclasses.replace(third, test=dataclasses.replace(third.test, effect=effect))
     claims = tuple(third if claim.id == "C3" else claim for claim in paper.claims)
@@ -500,7 +503,7 @@ def test_controls_are_runs_of_their_own(work, steps):
 
 
 def test_progress_is_told_of_each_stack(tmp_path, paper):
-    class Noting(Silent):
+    class Noting(Progress):
         def __init__(self):
             self.seen = []
 

@@ -21,7 +21,7 @@ RULES = {
 def build(settings: Regression) -> System:
     """The system of every run that can be stacked with this one."""
     return System(
-        model=_model(settings.setting, settings.layers, settings.dim, settings.activation),
+        model=_model(settings.covariates, settings.layers, settings.dim, settings.activation),
         loss=squared_error,
         rule=RULES[settings.optimizer],
         start=start,
@@ -37,7 +37,7 @@ def squared_error(y_true, y_pred):
 
 def start(settings: Regression):
     """Weights of iterate 0, by seed alone: N(0, 0.05^2), Appendix B's student as torch starts."""
-    if settings.setting == "network":
+    if settings.covariates == "network":
         return network.student(settings.seed).get_weights()
     return LinearTransformer(settings.layers, settings.dim, seed=settings.seed).get_weights()
 
@@ -49,10 +49,10 @@ def batch(settings: Regression, step: int):
 
 def prompts(settings: Regression, count: int, seed: int, stream: int, step: int = 0):
     """`count` prompts of the run's task."""
-    learns_network = settings.setting == "network"
+    learns_network = settings.covariates == "network"
     return in_context_regression(
         count,
-        setting="normal" if learns_network else settings.setting,
+        setting="normal" if learns_network else settings.covariates,
         features=network.teacher if learns_network else None,
         dim=settings.dim,
         context=settings.context,

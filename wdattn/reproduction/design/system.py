@@ -33,7 +33,7 @@ class System:
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class Snapshot:
     """One iterate of one run, as a measure sees it.
 
     Args:
@@ -67,4 +67,4 @@ class Moment:
         return [after - before for after, before in pairs]
 
 
-Measure = Callable[[Moment], Any]
+Measure = Callable[[Snapshot], Any]

@@ -11,7 +11,7 @@ import numpy as np
 from wdattn import backend
 from wdattn.replicas import Replicas
 from wdattn.reproduction.design.experiment import Settings
-from wdattn.reproduction.design.system import Measure, Moment, System
+from wdattn.reproduction.design.system import Measure, Snapshot, System
 from wdattn.reproduction.run.cells import LOSS, SKIPPED, Cells, Columns
 
 Watch = Mapping[str, tuple[int, ...]]
@@ -81,9 +81,9 @@ def _start(system, settings) -> Replicas:
         system.loss,
         system.rule,
         [system.start(one) for one in settings],
-        rates=np.array([one.lr for one in settings]),
-        decays=np.array([one.decay for one in settings]),
-        clipnorms=np.array([np.inf if one.clip is None else one.clip for one in settings]),
+        rates=np.array([one.learning_rate for one in settings]),
+        decays=np.array([one.weight_decay for one in settings]),
+        clipnorms=np.array([np.inf if one.clipnorm is None else one.clipnorm for one in settings]),
         batch_of=np.array([sources.index((one.seed, one.stream)) for one in settings]),
         skip_nonfinite=system.skip_nonfinite,
     )
@@ -146,11 +146,11 @@ class _Look:
                 cells.add(run, column, step, self.skipped[run])
         for run, weights in self.weights.items():
             following = None if losses is None else partial(self.runner.weights, run)
-            moment = Moment(members[run].settings, system, step, weights, following)
+            snapshot = Snapshot(members[run].settings, system, step, weights, following)
             finite = all(np.isfinite(weight).all() for weight in weights)
             for other, column in self.due:
                 if other == run and column not in (LOSS, SKIPPED):
                     # Weights may be finite where the loss no longer is: a cell, not a warning.
                     with np.errstate(all="ignore"):
-                        value = measures[column](moment) if finite else np.nan
+                        value = measures[column](snapshot) if finite else np.nan
                     cells.add(run, column, step, value)
