@@ -4,15 +4,19 @@ argument, the value and what is allowed. NumPy's numbers count as Python's.
 
 import math
 import operator
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "array",
     "choice",
     "flag",
+    "function",
+    "function_or_none",
     "integer",
     "integer_or_none",
     "integers",
@@ -110,6 +114,42 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in (known := tuple(known)):
         raise ValueError(f"`{name}` must be one of {', '.join(map(str, known))}, got {value!r}")
     return value
+
+
+def function(name: str, value: Any) -> Callable:
+    """A callable."""
+    if not callable(value):
+        raise ValueError(f"`{name}` must be callable, got {value!r}")
+    return value
+
+
+def function_or_none(name: str, value: Any) -> Callable | None:
+    """None, or a callable."""
+    if value is not None and not callable(value):
+        raise ValueError(f"`{name}` must be None or callable, got {value!r}")
+    return value
+
+
+def array(name: str, value: Any, *axes: str) -> np.ndarray:
+    """A float64 array of real numbers with as many axes as are named, none of length 0.
+
+    Strings and booleans are no numbers; NaN and infinity are.
+    """
+    shown = reprlib.repr(value)
+    try:
+        given = np.asarray(value)
+        # Kind V are the narrow floats that NumPy does not know itself, such as bfloat16.
+        if given.dtype.kind in "iufV":
+            numbers = given.astype("float64")
+            if numbers.ndim == len(axes) and numbers.size:
+                return numbers
+            shown = f"the shape {numbers.shape}"
+    except (TypeError, ValueError):
+        pass
+    wanted = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
+    raise ValueError(
+        f"`{name}` must be an array {wanted} of numbers, no axis of length 0, got {shown}"
+    )
 
 
 def shape_or_none(name: str, value: Any) -> tuple[int, ...] | None:
