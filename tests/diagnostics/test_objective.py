@@ -206,9 +206,13 @@ def test_bad_input_is_named(linear):
     ("x", "y", "word"),
     [
         (X[:, :2], Y, r"`x` must be inputs that `model` '.*' takes, got the shapes \(8, 2\)"),
-        (X[:5], Y, r"`x` and `y` must hold as many samples .* \(5, 3\) and \(8, 1\)"),
-        (X, Y[:1], r"`x` and `y` must hold as many samples"),  # would be repeated without a word
-        (X[:0], Y[:0], "and at least one"),
+        (X[:5], Y, r"`x` and `y` must hold one or more samples .* \(5, 3\) and \(8, 1\)"),
+        (
+            X,
+            Y[:1],
+            r"`x` and `y` must hold one or more samples",
+        ),  # would be repeated without a word
+        (X[:0], Y[:0], "must hold one or more samples"),
         (X, 1.0, "`y` must be an array"),
         (X, None, "`y` must be an array"),
         (None, Y, "`x` must be an array"),

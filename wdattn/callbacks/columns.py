@@ -14,8 +14,9 @@ _MOST = 1000
 def columns(name: str, value: Any) -> dict[str, float | int | bool | str]:
     """The value as plain numbers by name.
 
-    A number stands under the diagnostic's name. The fields of a record, the entries of a mapping and of
-    an array stand behind it and a slash: `trace/value`, `trace/by_group/dense`, `top/largest/0`.
+    A number stands under the diagnostic's name. The fields of a record, the entries of a mapping
+    and of an array stand behind it and a slash: `trace/value`, `trace/by_group/dense`,
+    `top/largest/0`.
 
     Args:
         name: the diagnostic's name.
@@ -31,8 +32,8 @@ def columns(name: str, value: Any) -> dict[str, float | int | bool | str]:
     for column, entry in _entries(name, value):
         if len(named) == _MOST:
             raise ValueError(
-                f"the diagnostic {name!r} gives more than {_MOST} columns: let it return the numbers "
-                "that are to be kept"
+                f"the diagnostic {name!r} gives more than {_MOST} columns: let it return the "
+                "numbers that are to be kept"
             )
         named[column] = entry
     return named

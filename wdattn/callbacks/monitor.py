@@ -41,8 +41,8 @@ class Monitor(keras.callbacks.Callback):
             stands for NaN and infinity.
 
     Raises:
-        ValueError: if an argument is not of this kind; during `fit` if a diagnostic returns something
-            else, or other columns than those of the CSV file.
+        ValueError: if an argument is not of this kind; during `fit` if a diagnostic returns
+            something else, or other columns than those of the CSV file.
 
     Examples:
         >>> import numpy as np

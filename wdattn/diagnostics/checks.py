@@ -53,8 +53,8 @@ def number_of_samples(**data: Any) -> int:
             lengths.add(int(leaf.shape[0]))
     if len(lengths) != 1 or lengths == {0}:
         raise ValueError(
-            f"{' and '.join(f'`{name}`' for name in data)} must hold as many samples along axis 0 "
-            "throughout, and at least one, got the shapes "
+            f"{' and '.join(f'`{name}`' for name in data)} must hold one or more samples along "
+            "axis 0, as many in each array, got the shapes "
             f"{' and '.join(str(shapes(nest)) for nest in data.values())}"
         )
     return lengths.pop()
