@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from wdattn.optimizers import update_rules
+from wdattn.optimizers import Knob, Update, update_rules
 from wdattn.reproduction import (
     Best,
     Claim,
+    Control,
     Experiment,
     Inside,
     Paper,
@@ -21,7 +22,6 @@ from wdattn.reproduction import (
     at,
     difference,
     every,
-    instead,
     last,
     reads,
     single,
@@ -40,7 +40,12 @@ class Toy(Settings):
     depth: int = 2
 
     def filled(self):
-        return Toy(**{**self.values(), "lr": 0.1 if self.lr is None else self.lr})
+        return Toy(
+            **{
+                **self.values(),
+                "learning_rate": 0.1 if self.learning_rate is None else self.learning_rate,
+            }
+        )
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def experiment():
     return Experiment(
         "base",
         Toy,
-        {"decay": 0.5},
+        {"weight_decay": 0.5},
         watch={"loss": last(4), "height": at(5, 10), "width": every(10)},
         scales={
             "smoke": Scale(2, {"steps": 10, "depth": 1}, {"height": at(5)}),
@@ -113,22 +118,23 @@ def build(settings):
     model = keras.Sequential([keras.layers.Dense(1, name="out")])
     model.build((None, 3))
     rule = update_rules.SGD(0.9) if settings.kind == "plain" else update_rules.Adam()
-    return System(model=model, loss=squared_error, rule=rule, start=start, batch=batch)
+    update = Update(rule, Knob("learning_rate"), Knob("weight_decay"), clipnorm=Knob("clipnorm"))
+    return System(model=model, loss=squared_error, update=update, start=start, batch=batch)
 
 
-def height(moment):
+def height(snapshot):
     """Norm of the kernel, by way of the model."""
-    return np.linalg.norm(keras.ops.convert_to_numpy(moment.model().trainable_variables[0]))
+    return np.linalg.norm(keras.ops.convert_to_numpy(snapshot.model().trainable_variables[0]))
 
 
-def width(moment):
+def width(snapshot):
     """Two numbers: the iterate and the bias."""
-    return [moment.step, moment.weights[1][0]]
+    return [snapshot.step, snapshot.weights[1][0]]
 
 
-def stride(moment):
+def stride(snapshot):
     """Norm of the step that follows."""
-    return np.sqrt(sum(np.sum(np.square(part, dtype="float64")) for part in moment.update()))
+    return np.sqrt(sum(np.sum(np.square(part, dtype="float64")) for part in snapshot.update()))
 
 
 MEASURES = {"height": height, "width": width, "stride": stride}
@@ -176,9 +182,12 @@ def measures():
 @pytest.fixture
 def paper():
     """Claims on runs of 60 steps that train; `paper.claims` names what is asked."""
-    plain, fancy = {"kind": "plain", "lr": 0.05}, {"kind": "fancy", "lr": 0.05}
-    tuned = {"kind": "fancy", "lr": Best((0.01, 0.1, 1e38), by=end_loss, seeds=(90, 91))}
-    diverged = {"kind": "plain", "lr": 1e38}
+    plain, fancy = (
+        {"kind": "plain", "learning_rate": 0.05},
+        {"kind": "fancy", "learning_rate": 0.05},
+    )
+    tuned = {"kind": "fancy", "learning_rate": Best((0.01, 0.1, 1e38), by=end_loss, seeds=(90, 91))}
+    diverged = {"kind": "plain", "learning_rate": 1e38}
     base = Experiment(
         "base",
         Toy,
@@ -187,8 +196,8 @@ def paper():
         scales={"laptop": Scale(3), "smoke": Scale(2, {"steps": 12}, {"height": at(0, 12),
                                                                       "stride": at(0, 11)})},
     )  # fmt: skip
-    control = instead({"kind": "fancy", "stream": 1})
-    plainer = difference(end_loss, of=fancy, to=plain)
+    control = Control({"kind": "fancy", "stream": 1})
+    plainer = difference(end_loss, fancy, minus=plain)
     return ToyPaper(
         key="toy2024",
         title="Toys",
@@ -202,14 +211,14 @@ def paper():
                 "C3",
                 base,
                 "Tuned it is as good.",
-                Inside(difference(end_loss, of=tuned, to=plain), low=-9, high=9),
-                control=instead({"stream": 1}),
+                Inside(difference(end_loss, tuned, minus=plain), low=-9, high=9),
+                control=Control({"stream": 1}),
             ),
             Claim(
                 "C4",
                 base,
                 "It diverges.",
-                Inside(difference(end_loss, of=diverged, to=plain), low=1),
+                Inside(difference(end_loss, diverged, minus=plain), low=1),
                 control=control,
             ),
         ),

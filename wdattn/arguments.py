@@ -22,11 +22,13 @@ __all__ = [
     "integers",
     "is_integer",
     "is_real",
+    "numbers",
     "pair",
     "real",
     "real_or_none",
     "seed_or_none",
     "shape_or_none",
+    "text",
 ]
 
 
@@ -109,9 +111,17 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """One of the names that are known."""
-    if not isinstance(value, str) or value not in (known := tuple(known)):
+def text(name: str, value: Any) -> str:
+    """A str."""
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` must be a str, got {value!r}")
+    return value
+
+
+def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
+    """One of the names that are known, of which None may be one."""
+    known = tuple(known)
+    if not (value is None or isinstance(value, str)) or value not in known:
         raise ValueError(f"`{name}` must be one of {', '.join(map(str, known))}, got {value!r}")
     return value
 
@@ -130,26 +140,15 @@ def function_or_none(name: str, value: Any) -> Callable | None:
     return value
 
 
-def array(name: str, value: Any, *axes: str) -> np.ndarray:
-    """A float64 array of real numbers with as many axes as are named, none of length 0.
-
-    Strings and booleans are no numbers; NaN and infinity are.
-    """
-    shown = reprlib.repr(value)
-    try:
-        given = np.asarray(value)
-        # Kind V are the narrow floats that NumPy does not know itself, such as bfloat16.
-        if given.dtype.kind in "iufV":
-            numbers = given.astype("float64")
-            if numbers.ndim == len(axes) and numbers.size:
-                return numbers
-            shown = f"the shape {numbers.shape}"
-    except (TypeError, ValueError):
-        pass
-    wanted = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
-    raise ValueError(
-        f"`{name}` must be an array {wanted} of numbers, no axis of length 0, got {shown}"
-    )
+def array(name: str, value: Any, *names: str) -> np.ndarray:
+    """`numbers` with as many axes as are named, none of length 0."""
+    given = numbers(name, value)
+    if given.ndim != len(names) or not given.size:
+        wanted = f"({', '.join(names)}{',' * (len(names) == 1)})"
+        raise ValueError(
+            f"`{name}` must be an array {wanted}, no axis of length 0, got the shape {given.shape}"
+        )
+    return given
 
 
 def shape_or_none(name: str, value: Any) -> tuple[int, ...] | None:
@@ -168,6 +167,21 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     if len(sizes) != 2 or not all(_is_between(size, 1, None) for size in sizes):
         raise ValueError(f"`{name}` must be an int >= 1 or a pair of these, got {value!r}")
     return operator.index(sizes[0]), operator.index(sizes[1])
+
+
+def numbers(name: str, value: Any) -> np.ndarray:
+    """A float64 array of any shape; strings, booleans and complex numbers are refused, NaN is not.
+
+    What is one already is not copied.
+    """
+    try:
+        given = np.asarray(value)
+        # Kind V are narrow floats that NumPy itself does not know, such as bfloat16.
+        if given.dtype.kind in "iufV":
+            return given.astype("float64", copy=False)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"`{name}` must be an array of real numbers, got {reprlib.repr(value)}")
 
 
 def _is_between(value: Any, least: int, most: int | None) -> bool:

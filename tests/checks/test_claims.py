@@ -18,14 +18,14 @@ def near(value, spread=0.1):
 
 def ahn_loss(run, rng):
     """Falls with depth and with lighter covariates; Adam's gap grows with depth, from none."""
-    level = 0.5**run.layers / (100 if run.setting == "sphere" else 1)
+    level = 0.5**run.layers / (100 if run.covariates == "sphere" else 1)
     level *= 100 if run.activation == "softmax" else 1
     return near(level / (2.0**run.layers if run.optimizer == "adam" and run.layers > 1 else 1))(rng)
 
 
 def ahn_condition(run, rng):
     """SGD's grows with depth, and more so with heavy tails."""
-    gap = 1.5 ** (run.layers - 1) * (4 if run.setting == "gamma" else 1)
+    gap = 1.5 ** (run.layers - 1) * (4 if run.covariates == "gamma" else 1)
     return near([12.0 * gap if run.optimizer == "sgdm" else 12.0] * 2)(rng)
 
 
@@ -36,7 +36,7 @@ def ahn_smoothness(run, rng):
 
 def ahn_tail(run, rng):
     """Heavier with heavy-tailed covariates and with depth; a Gaussian's own if it is Gaussian."""
-    data = (7.0 if run.setting == "gamma" else 1.6) * 1.05**run.layers
+    data = (7.0 if run.covariates == "gamma" else 1.6) * 1.05**run.layers
     return near([1.3 if run.gaussian else data, 1.3, 1, 1, 9])(rng)
 
 
@@ -149,7 +149,11 @@ def test_a_run_that_diverged_leaves_it_open(name, scale, broken):
     def spoil(make):
         def made(run, rng):
             cell = np.asarray(make(run, rng), "float64")
-            return np.full(cell.shape, broken) if replace(run, lr=first.lr) == first else cell
+            return (
+                np.full(cell.shape, broken)
+                if replace(run, learning_rate=first.learning_rate) == first
+                else cell
+            )
 
         return made
 

@@ -44,7 +44,7 @@ def runs(key, name, scale):
         plain = arm
         for trial, searched in trials(experiment, scale, arm):
             found.setdefault(trial, set()).add(searched)
-            plain = {**arm, "lr": trial.lr}
+            plain = {**arm, "learning_rate": trial.learning_rate}
         for seed in experiment.scale(scale).seed_list():
             found.setdefault(experiment.run(scale, plain, seed), set()).add(column)
     return found
@@ -62,7 +62,7 @@ def test_it_expands(key, name, scale):
     assert len({run.run_id("b", "jax") for run in found}) == len(found) > 0
     for run, columns in found.items():
         assert Settings.unpacked(run.packed()) == run == run.filled()
-        assert run.lr is not None
+        assert run.learning_rate is not None
         assert columns - {LOSS, SKIPPED} <= set(paper.measures())
         for column, times in experiment.watching(scale, run, columns).items():
             assert 0 <= times[0] and times[-1] < run.steps + (column != LOSS)
@@ -118,7 +118,7 @@ def test_a_batch_is_a_function_of_seed_stream_and_step(key, name, scale):
     for other in (draw(run, 4), draw(replace(run, seed=run.seed + 1), 3),
                   draw(replace(run, stream=run.stream + 1), 3)):  # fmt: skip
         assert not np.array_equal(first[0], other[0])
-    same = draw(replace(run, lr=run.lr * 2, decay=0.1), 3)
+    same = draw(replace(run, learning_rate=run.learning_rate * 2, weight_decay=0.1), 3)
     assert np.array_equal(first[0], same[0])
 
 

@@ -33,7 +33,7 @@ def row(part):
                "control_parts": [part(effect=0.01, interval=[-0.1, 0.1], verdict="contradicted")],
                "why": "The factor is 4 over 3 seeds.", "expects": "About 5 times.",
                "threshold_source": "half of the paper's", "deviations": "A smaller batch.",
-               "choices": ["lr 0.02 of 5"], "beside": ["widths: 1.2 [1.1, 1.3]"],
+               "choices": ["learning_rate 0.02 of 5"], "beside": ["widths: 1.2 [1.1, 1.3]"],
                "remark": "Only early in training.", "versions": {"keras": "3.15.1"}}  # fmt: skip
         return {**own, **changes}
 

@@ -8,7 +8,7 @@ import pytest
 
 from wdattn.ledger import Ledger
 from wdattn.ledger.ledger import row
-from wdattn.reproduction import AllOf, Claim, Inside, Paper, difference, instead, reads
+from wdattn.reproduction import AllOf, Claim, Control, Inside, Paper, difference, reads
 
 PLAIN, FANCY = {"kind": "plain"}, {"kind": "fancy"}
 FIELDS = {
@@ -23,12 +23,12 @@ def height(run):
     return run["height"].mean()
 
 
-EFFECT = difference(height, of=PLAIN, to=FANCY)
+EFFECT = difference(height, PLAIN, minus=FANCY)
 
 
 @pytest.fixture
 def claim(experiment):
-    control = instead(FANCY | {"stream": 1}, of=PLAIN)
+    control = Control(FANCY | {"stream": 1}, of=PLAIN)
     return Claim("C1", experiment, "Plain is higher.", Inside(EFFECT, low=0.5), control=control)
 
 
@@ -175,7 +175,7 @@ def test_two_claims_of_one_name_raise(claim):
 def test_two_experiments_of_one_name_raise(claim, experiment):
     from dataclasses import replace
 
-    other = replace(claim, id="C2", experiment=replace(experiment, overrides={"decay": 0.1}))
+    other = replace(claim, id="C2", experiment=replace(experiment, overrides={"weight_decay": 0.1}))
     with pytest.raises(ValueError, match="toy2024 has two experiments of one name: 'base'"):
         Paper("toy2024", "Toys", "Toy et al.", (claim, other), (), "toys")
 

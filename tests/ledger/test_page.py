@@ -57,7 +57,8 @@ def test_the_page_is_well_formed_and_complete(row, nulls):
     found = page([row(), row(backend="torch"), nulls | {"claim": "C2"}], [picture()])
     for words in ("One thing grows with another.", "Figure 7", "About 5 times.", "×4.00",
                   "[3.00, 5.00]", "The whole interval lies inside what counts (above ×2).",
-                  "half of the paper's", "A smaller batch.", "lr 0.02 of 5", "keras 3.15.1",
+                  "half of the paper's", "A smaller batch.", "learning_rate 0.02 of 5",
+                  "keras 3.15.1",
                   "The factor is 4 over 3 seeds.", "laptop, jax, seeds 0–2", "Look here.",
                   "it is not reproduced, as it should be: contradicted (×1.01", "Someone (2024)",
                   "Only early in training.", "widths: 1.2 [1.1, 1.3]",

@@ -26,7 +26,7 @@ from wdattn.papers.ahn2024.experiments import (
     SPHERE,
 )
 from wdattn.papers.ahn2024.settings import RATES, Noise, Regression
-from wdattn.reproduction import Moment, Record
+from wdattn.reproduction import Record, Snapshot
 from wdattn.reproduction.design.references import trials
 from wdattn.reproduction.run.training import Member, train
 
@@ -35,7 +35,7 @@ SMALL = Regression(batch=16, steps=12, evaluation_prompts=32).filled()
 
 
 @pytest.mark.parametrize(
-    ("changes", "lr", "clip"),
+    ("changes", "learning_rate", "clipnorm"),
     [
         (SGDM, 0.02, 1.0),
         (ADAM, 0.02, 1.0),
@@ -45,27 +45,27 @@ SMALL = Regression(batch=16, steps=12, evaluation_prompts=32).filled()
         (ADAM | GAMMA, 0.02, 1.0),
         (SGDM | SPHERE, 5.0, 0.1),
         (ADAM | SPHERE, 0.1, 0.1),
-        (SGDM | {"setting": "network"}, 0.05, 1.0),
-        (ADAM | {"setting": "network"}, 0.01, 1.0),
-        (ADAM | {"lr": 0.3, "clip": 0.2}, 0.3, 0.2),
+        (SGDM | {"covariates": "network"}, 0.05, 1.0),
+        (ADAM | {"covariates": "network"}, 0.01, 1.0),
+        (ADAM | {"learning_rate": 0.3, "clipnorm": 0.2}, 0.3, 0.2),
     ],
 )
-def test_rates_and_clipping_norms_are_the_authors(changes, lr, clip):
+def test_rates_and_clipping_norms_are_the_authors(changes, learning_rate, clip):
     run = BASE.run("laptop", changes, 0)
-    assert (run.lr, run.clip) == (lr, clip)
+    assert (run.learning_rate, run.clipnorm) == (learning_rate, clip)
 
 
 def test_a_setting_without_a_rate_of_the_authors_raises_and_lists():
     with pytest.raises(
-        ValueError, match=r"`lr` must be given for \('gamma', 5, 'adam'\); .*sphere"
+        ValueError, match=r"`learning_rate` must be given for \('gamma', 5, 'adam'\); .*sphere"
     ):
-        Regression(setting="gamma", context=5).filled()
+        Regression(covariates="gamma", context=5).filled()
 
 
 def test_the_papers_values_are_the_defaults():
     run = BASE.run("paper", {}, 3)
     assert (run.layers, run.dim, run.context, run.batch, run.steps) == (3, 5, 20, 1000, 10_000)
-    assert run.decay == 0 and run.evaluation_prompts == 1000
+    assert run.weight_decay == 0 and run.evaluation_prompts == 1000
     assert NETWORK.run("paper", {}, 0).batch == 2000
     assert len(NETWORK.scale("paper").seed_list()) == 5
     large = LARGE.run("paper", {}, 0)
@@ -89,11 +89,13 @@ def test_laptop_scale_is_the_sheets():
         assert experiment.run("laptop", {}, 0).noise_batches == 3000
 
 
-@pytest.mark.parametrize("setting", ["normal", "gamma", "sphere", "network"])
+@pytest.mark.parametrize("covariates", ["normal", "gamma", "sphere", "network"])
 @pytest.mark.parametrize("arm", [SGDM, ADAM])
 def test_at_paper_scale_rates_are_searched_in_a_grid_with_the_authors_choices(setting, arm):
     experiment = NETWORK if setting == "network" else BASE
-    grid = {run.lr for run, _ in trials(experiment, "paper", arm | {"setting": setting})}
+    grid = {
+        run.learning_rate for run, _ in trials(experiment, "paper", arm | {"covariates": setting})
+    }
     assert len(grid) == (4 if setting == "network" else 10)
     chosen = {
         rate
@@ -101,13 +103,13 @@ def test_at_paper_scale_rates_are_searched_in_a_grid_with_the_authors_choices(se
         if (law, {"optimizer": rule}) == (setting, arm)
     }
     assert chosen and chosen <= grid
-    seeds = {run.seed for run, _ in trials(experiment, "paper", arm | {"setting": setting})}
+    seeds = {run.seed for run, _ in trials(experiment, "paper", arm | {"covariates": setting})}
     assert not seeds & set(experiment.scale("paper").seed_list())
 
 
 def test_the_nonlinear_task_has_one_size():
     with pytest.raises(ValueError, match="`layers` must be 3 with setting 'network', got 8"):
-        Regression(setting="network", layers=8)
+        Regression(covariates="network", layers=8)
 
 
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
@@ -235,7 +237,7 @@ def test_a_loss_that_is_mostly_not_finite_is_infinite():
 
 
 def test_the_update_rules_are_the_notebooks():
-    adam, sgdm = (system.build(BASE.run("smoke", arm, 0)).rule for arm in (ADAM, SGDM))
+    adam, sgdm = (system.build(BASE.run("smoke", arm, 0)).update.rule for arm in (ADAM, SGDM))
     assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.9, 0.9, 1e-8)
     assert sgdm.momentum == 0.9
 
@@ -261,21 +263,26 @@ def test_starts_are_normal_and_hang_on_the_seed_alone():
     )
     assert abs(many.mean()) < 4 * 0.05 / math.sqrt(many.size)
     assert abs(many.std() / 0.05 - 1) < 4 / math.sqrt(2 * many.size)
-    for change in ({"optimizer": "sgdm"}, {"lr": 1.0}, {"stream": 1}, {"setting": "sphere"}):
+    for change in (
+        {"optimizer": "sgdm"},
+        {"learning_rate": 1.0},
+        {"stream": 1},
+        {"covariates": "sphere"},
+    ):
         for one, other in zip(weights, system.start(replace(SMALL, **change)), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
 def test_a_batch_is_the_data_rooms():
-    run = replace(SMALL, seed=4, stream=2, setting="gamma")
-    expected = in_context_regression(16, setting="gamma", seed=4, stream=2, step=9)
+    run = replace(SMALL, seed=4, stream=2, covariates="gamma")
+    expected = in_context_regression(16, covariates="gamma", seed=4, stream=2, step=9)
     for one, other in zip(system.batch(run, 9), expected, strict=True):
         np.testing.assert_array_equal(one, other)
     assert expected[0].shape == (16, 21, 6)
 
 
 def test_the_nonlinear_task_is_learnt_by_a_student_from_its_teachers_labels():
-    run = replace(SMALL, setting="network").filled()
+    run = replace(SMALL, covariates="network").filled()
     built, (x, y) = system.build(run), system.batch(run, 0)
     assert built.model.count_params() == 551
     expected = in_context_regression(16, features=network.teacher, seed=0, stream=0, step=0)
@@ -295,12 +302,12 @@ def test_softmax_attention_starts_where_linear_attention_does():
 # Measures
 
 
-def moment(run):
-    return Moment(run, system.build(run), 0, system.start(run), None)
+def snapshot(run):
+    return Snapshot(run, system.build(run), 0, system.start(run), None)
 
 
 def test_the_evaluation_loss_is_that_of_the_fixed_batch():
-    look = moment(SMALL)
+    look = snapshot(SMALL)
     x, y = in_context_regression(32, seed=99, stream=1_000_001)
     predicted = keras.ops.convert_to_numpy(look.model()(x))
     found = measures.evaluation_loss(look)
@@ -309,10 +316,17 @@ def test_the_evaluation_loss_is_that_of_the_fixed_batch():
 
 def test_evaluation_batches_are_one_for_a_task_and_no_training_batch():
     one = measures._evaluation(SMALL, measures.EVALUATION_STREAMS[0])
-    same = {"seed": 5, "stream": 3, "lr": 1.0, "layers": 1, "optimizer": "sgdm", "batch": 7}
+    same = {
+        "seed": 5,
+        "stream": 3,
+        "learning_rate": 1.0,
+        "layers": 1,
+        "optimizer": "sgdm",
+        "batch": 7,
+    }
     other = measures._evaluation(replace(SMALL, **same), measures.EVALUATION_STREAMS[0])
     np.testing.assert_array_equal(one[0], other[0])
-    for change in ({"setting": "sphere"}, {"context": 5}, {"evaluation_prompts": 33}):
+    for change in ({"covariates": "sphere"}, {"context": 5}, {"evaluation_prompts": 33}):
         changed = measures._evaluation(replace(SMALL, **change), measures.EVALUATION_STREAMS[0])
         assert changed[0].shape != one[0].shape or not np.array_equal(changed[0], one[0])
     streams = {*measures.EVALUATION_STREAMS, measures.NOISE_STREAM, measures.REFERENCE_STREAM}
@@ -321,31 +335,31 @@ def test_evaluation_batches_are_one_for_a_task_and_no_training_batch():
 
 def test_noise_columns_look_at_the_same_gradients():
     run = Noise(batch=8, noise_batches=40, reference_factor=5).filled()
-    look = moment(run)
+    look = snapshot(run)
     norms, matched = measures.noise(look)
     assert np.shape(norms) == np.shape(matched) == (40,)
     tail = measures.noise_tail(look)
     assert tail[0] == pytest.approx(np.quantile(norms, 0.999) / np.median(norms))
     assert tail[1] == pytest.approx(np.quantile(matched, 0.999) / np.median(matched))
-    other = measures.noise(moment(replace(run, stream=1)))
+    other = measures.noise(snapshot(replace(run, stream=1)))
     assert not np.array_equal(norms, other[0])  # the control has batches of its own
-    assert np.array_equal(norms, measures.noise(moment(run))[0])
+    assert np.array_equal(norms, measures.noise(snapshot(run))[0])
 
 
 def test_gaussian_noise_has_the_tail_of_its_match():
     run = Noise(batch=8, noise_batches=2000, reference_factor=5, gaussian=True).filled()
-    norms, matched = measures.noise(moment(run))
+    norms, matched = measures.noise(snapshot(run))
     assert not np.array_equal(norms, matched)
-    data = measures.noise(moment(replace(run, gaussian=False)))[0]
+    data = measures.noise(snapshot(replace(run, gaussian=False)))[0]
     np.testing.assert_allclose(np.mean(norms**2), np.mean(data**2), rtol=0.2)
-    tail, own = measures.noise_tail(moment(run))[:2]
+    tail, own = measures.noise_tail(snapshot(run))[:2]
     assert tail == pytest.approx(own, rel=0.15)
 
 
 def test_the_path_is_the_gradient_norm_and_the_curvature_of_the_step():
     built = system.build(SMALL)
     after = [weight + 0.01 for weight in system.start(SMALL)]
-    look = Moment(SMALL, built, 0, system.start(SMALL), lambda: after)
+    look = Snapshot(SMALL, built, 0, system.start(SMALL), lambda: after)
     length, along = measures.smoothness_path(look)
     assert length == pytest.approx(measures.smoothness(look)[0])
     assert along == pytest.approx(measures.directional_smoothness(look))
@@ -355,7 +369,10 @@ def test_the_path_is_the_gradient_norm_and_the_curvature_of_the_step():
 @pytest.mark.parametrize("optimizer", ["sgdm", "adam"])
 def test_runs_that_diverge_can_be_measured_all_the_way(optimizer):
     # Weights may be finite where the loss, its derivatives or the next step no longer are.
-    runs = [replace(SMALL, lr=lr, clip=1e30, optimizer=optimizer) for lr in (3.0, 1e4, 1e38)]
+    runs = [
+        replace(SMALL, learning_rate=learning_rate, clipnorm=1e30, optimizer=optimizer)
+        for learning_rate in (3.0, 1e4, 1e38)
+    ]
     times = (0, 1, 2, 3, 6, 11)
     watch = {name: times for name in ("loss", "skipped", *measures.MEASURES) if "noise" not in name}
     members = [Member(run, watch) for run in runs]

@@ -35,7 +35,11 @@ def made_up(run, column, times):
 
 
 def record(experiment, scale, arm, seed, columns):
-    searched = {"lr": 0.02} if isinstance(experiment.scale(scale).overrides.get("lr"), Best) else {}
+    searched = (
+        {"learning_rate": 0.02}
+        if isinstance(experiment.scale(scale).overrides.get("learning_rate"), Best)
+        else {}
+    )
     run = experiment.run(scale, {**searched, **arm}, seed)
     found = {}
     for column in columns:
@@ -93,13 +97,13 @@ def test_a_figure_reads_no_hessian_at_laptop_scale_that_no_claim_reads():
     read = {}
     for claim in PAPER.claims:
         for arm, column in claim.reading():
-            run = claim.experiment.run("laptop", {"lr": 0.02} | arm, 0)
+            run = claim.experiment.run("laptop", {"learning_rate": 0.02} | arm, 0)
             read.setdefault((claim.experiment.name, column), []).append(run)
     for figure in FIGURES:
         if figure.drawn_at("laptop") and {"condition", "condition_path"} & set(figure.columns):
             assert figure.columns == ("condition",)
             for arm in figure.arms.values():
-                run = figure.experiment.run("laptop", {"lr": 0.02} | arm, 0)
+                run = figure.experiment.run("laptop", {"learning_rate": 0.02} | arm, 0)
                 assert run in read[figure.experiment.name, "condition"], (figure.name, arm)
 
 

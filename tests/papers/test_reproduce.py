@@ -253,14 +253,14 @@ runpy.run_module("wdattn", run_name="__main__", alter_sys=True)
 def test_kills_at_random_moments_do_not_show(tmp_path):
     command = ["reproduce", "ahn2024", "--scale", "smoke", "--claim", "C1", "--out"]
 
-    def run(folder, moment):
-        line = [sys.executable, "-c", DRIVER, str(moment), *command, str(tmp_path / folder)]
+    def run(folder, snapshot):
+        line = [sys.executable, "-c", DRIVER, str(snapshot), *command, str(tmp_path / folder)]
         return subprocess.run(line, capture_output=True, text=True, check=False)
 
     # 2 stacks of 50 steps, with 3 moments in each: none of these calls comes to its end.
-    for moment in np.random.default_rng(7).integers(10, 110, 3):
+    for snapshot in np.random.default_rng(7).integers(10, 110, 3):
         before = stamps(tmp_path / "killed")
-        assert run("killed", moment).returncode == -signal.SIGKILL
+        assert run("killed", snapshot).returncode == -signal.SIGKILL
         assert before.items() <= stamps(tmp_path / "killed").items()
         assert not (tmp_path / "killed" / "ahn2024" / "ledger.json").exists()
     before = stamps(tmp_path / "killed")

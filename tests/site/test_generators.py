@@ -104,9 +104,9 @@ def test_the_curve_is_the_median_of_the_stored_runs(explorable, records):
         record["evaluation_loss"]
         for record in records.on("jax")
         if record.settings.steps == 1300
-        and (record.settings.setting, record.settings.context) == ("normal", 20)
+        and (record.settings.covariates, record.settings.context) == ("normal", 20)
         and (record.settings.layers, record.settings.stream) == (3, 0)
-        and (record.settings.optimizer, record.settings.lr) == ("adam", 0.02)
+        and (record.settings.optimizer, record.settings.learning_rate) == ("adam", 0.02)
     ]
     assert len(losses) == 6
     np.testing.assert_array_equal(series["y"], np.median(losses, 0))
@@ -123,7 +123,7 @@ def test_the_tail_is_the_claims_measure(explorable, records):
     stored = [
         record["noise_tail"][0, 0]  # the quantile 0.999 over the median
         for record in records.on("jax")
-        if "noise" in record.columns and record.settings.setting == "gamma"
+        if "noise" in record.columns and record.settings.covariates == "gamma"
     ]
     assert series["y"][-1] == pytest.approx(1e-3)
     assert series["x"][-1] == pytest.approx(np.median(stored), rel=1e-4)  # norms are float32

@@ -14,7 +14,7 @@ from wdattn.reproduction.design.experiment import Arm
 from wdattn.reproduction.design.paper import Figure, Paper
 from wdattn.reproduction.design.references import Unresolved
 from wdattn.reproduction.run.executor import Executor, Request
-from wdattn.reproduction.run.progress import Silent
+from wdattn.reproduction.run.progress import Progress
 from wdattn.reproduction.run.store import Store
 from wdattn.reproduction.run.workers import checked_jobs
 
@@ -273,12 +273,12 @@ def _size(paper, members) -> tuple[int, float]:
     system = paper.system(members[0])
     parameters = sum(weight.size for weight in system.start(members[0]))
     batch = sum(array.nbytes for array in system.batch(members[0], 0))
-    copies = 2 + system.rule.slots  # weights, gradients, optimizer state
+    copies = 2 + system.update.slots  # weights, gradients, optimizer state
     return parameters, len(members) * (4 * copies * parameters + 2 * batch)
 
 
 def _job(paper, claims, studies, scale, seeds, folder, progress=None, jobs=1) -> _Job:
-    progress = progress or Silent()
+    progress = progress or Progress()
     store = Store(folder / paper.key, progress.note)
     executor = Executor(paper, scale, store, progress, jobs=jobs)
     return _Job(paper, claims, studies, scale, seed_list(seeds), store, executor)

@@ -3,7 +3,7 @@
 Importing it loads no Keras: training does, when it starts.
 """
 
-from wdattn.reproduction.design.claim import AllOf, Claim, Inside, instead
+from wdattn.reproduction.design.claim import AllOf, Claim, Control, Inside
 from wdattn.reproduction.design.effect import (
     Effect,
     Record,
@@ -15,20 +15,23 @@ from wdattn.reproduction.design.effect import (
 )
 from wdattn.reproduction.design.experiment import Experiment, Scale, Settings, at, end, every, last
 from wdattn.reproduction.design.paper import Figure, Paper
-from wdattn.reproduction.design.references import Best
-from wdattn.reproduction.design.system import Moment, System
-from wdattn.reproduction.judge.judgement import Judgement, Part
+from wdattn.reproduction.design.references import Best, Choice
+from wdattn.reproduction.design.system import Snapshot, System
+from wdattn.reproduction.judge.judgement import Beside, Judgement, Part
 from wdattn.reproduction.judge.records import Records, judge, load
 from wdattn.reproduction.judge.statistics import t_interval
 from wdattn.reproduction.run.executor import Executor, Request
-from wdattn.reproduction.run.progress import Live, Silent
+from wdattn.reproduction.run.progress import Live, Progress
 from wdattn.reproduction.run.store import Store, StoreBusy
 from wdattn.reproduction.run.workers import WorkerLost
 
 __all__ = [
     "AllOf",
+    "Beside",
     "Best",
+    "Choice",
     "Claim",
+    "Control",
     "Effect",
     "Executor",
     "Experiment",
@@ -36,15 +39,15 @@ __all__ = [
     "Inside",
     "Judgement",
     "Live",
-    "Moment",
     "Paper",
     "Part",
+    "Progress",
     "Record",
     "Records",
     "Request",
     "Scale",
     "Settings",
-    "Silent",
+    "Snapshot",
     "Store",
     "StoreBusy",
     "System",
@@ -54,7 +57,6 @@ __all__ = [
     "difference",
     "end",
     "every",
-    "instead",
     "judge",
     "last",
     "load",

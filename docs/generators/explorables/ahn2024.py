@@ -13,11 +13,11 @@ from wdattn.plots.words import significant
 from wdattn.reproduction import Experiment, Scale
 
 DATA = {
-    "normal": ("N(0, I), 20 examples", {"setting": "normal", "context": 20}),
-    "fewer": ("N(0, I), 5 examples", {"setting": "normal", "context": 5}),
-    "gamma": ("heavy-tailed, 20 examples", {"setting": "gamma", "context": 20}),
-    "sphere": ("on a sphere, 20 examples", {"setting": "sphere", "context": 20}),
-    "network": ("N(0, I), behind a ReLU network", {"setting": "network", "context": 20}),
+    "normal": ("N(0, I), 20 examples", {"covariates": "normal", "context": 20}),
+    "fewer": ("N(0, I), 5 examples", {"covariates": "normal", "context": 5}),
+    "gamma": ("heavy-tailed, 20 examples", {"covariates": "gamma", "context": 20}),
+    "sphere": ("on a sphere, 20 examples", {"covariates": "sphere", "context": 20}),
+    "network": ("N(0, I), behind a ReLU network", {"covariates": "network", "context": 20}),
 }
 OPTIMIZERS = {"adam": "Adam", "sgdm": "SGD with momentum"}
 CONTROLS = ("data", "layers", "optimizer", "rate", "backend")
@@ -38,10 +38,10 @@ SWEEP = Experiment(
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1)
 SPHERE_RATES = {"adam": (0.02, 0.05, 0.1, 0.2, 0.5), "sgdm": (0.5, 1.0, 2.0, 5.0, 10.0)}
 RUNS = [
-    (SWEEP, {**DATA[data][1], **optimizer, "lr": lr})
+    (SWEEP, {**DATA[data][1], **optimizer, "learning_rate": learning_rate})
     for data in ("normal", "gamma", "sphere")
     for optimizer in (ADAM, SGDM)
-    for lr in (SPHERE_RATES[optimizer["optimizer"]] if data == "sphere" else RATES)
+    for learning_rate in (SPHERE_RATES[optimizer["optimizer"]] if data == "sphere" else RATES)
 ]
 VIEWS = [
     {
@@ -133,7 +133,9 @@ def _trained(records):
         place, settings = _place(record), record.settings
         if place and type(settings) is Regression and settings.steps > 1000:
             data, layers, backend = place
-            runs[data, layers, settings.optimizer, f"{settings.lr:g}", backend].append(record)
+            runs[data, layers, settings.optimizer, f"{settings.learning_rate:g}", backend].append(
+                record
+            )
     return {run: [r for r in made if r.settings.seed < 10_000] or made
             for run, made in runs.items()}  # fmt: skip
 
@@ -150,7 +152,7 @@ def _probed(records):
 def _is_authors(run):
     data, layers, optimizer, rate, _ = run
     task = DATA[data][1]
-    return layers == "3" and AUTHORS[task["setting"], task["context"], optimizer] == float(rate)
+    return layers == "3" and AUTHORS[task["covariates"], task["context"], optimizer] == float(rate)
 
 
 def _order(name, value):

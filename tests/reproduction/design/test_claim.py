@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from wdattn.reproduction import AllOf, Best, Claim, Inside, difference, instead, reads, single
+from wdattn.reproduction import AllOf, Best, Claim, Control, Inside, difference, reads, single
 from wdattn.reproduction.design.claim import REPRODUCED, VERDICTS
 
 PLAIN, FANCY = {"kind": "plain"}, {"kind": "fancy"}
@@ -20,7 +20,7 @@ def wide(run):
     return run["width"][-1] > 0
 
 
-EFFECT = difference(height, of=PLAIN, to=FANCY)
+EFFECT = difference(height, PLAIN, minus=FANCY)
 
 
 def claim(experiment, **changes):
@@ -29,7 +29,7 @@ def claim(experiment, **changes):
         "experiment": experiment,
         "sentence": "Plain is higher than fancy.",
         "test": Inside(EFFECT, low=0.5),
-        "control": instead(FANCY | {"stream": 1}, of=PLAIN),
+        "control": Control(FANCY | {"stream": 1}, of=PLAIN),
     }
     return Claim(**{**arguments, **changes})
 
@@ -69,12 +69,12 @@ def test_no_condition_raises():
 @pytest.mark.parametrize(
     ("control", "arm", "expected"),
     [
-        (instead({"depth": 1}), {}, {"depth": 1}),
-        (instead({"depth": 1}), {"depth": 3, "kind": "fancy"}, {"depth": 1, "kind": "fancy"}),
-        (instead(FANCY, of=PLAIN), PLAIN | {"depth": 3}, FANCY | {"depth": 3}),
-        (instead(FANCY, of=PLAIN), FANCY, FANCY),
-        (instead(FANCY, of=PLAIN), {"depth": 3}, {"depth": 3}),
-        (instead(FANCY, of=PLAIN | {"depth": 3}), PLAIN, PLAIN),
+        (Control({"depth": 1}), {}, {"depth": 1}),
+        (Control({"depth": 1}), {"depth": 3, "kind": "fancy"}, {"depth": 1, "kind": "fancy"}),
+        (Control(FANCY, of=PLAIN), PLAIN | {"depth": 3}, FANCY | {"depth": 3}),
+        (Control(FANCY, of=PLAIN), FANCY, FANCY),
+        (Control(FANCY, of=PLAIN), {"depth": 3}, {"depth": 3}),
+        (Control(FANCY, of=PLAIN | {"depth": 3}), PLAIN, PLAIN),
     ],
 )
 def test_instead(control, arm, expected):
@@ -86,12 +86,12 @@ def test_instead(control, arm, expected):
 @pytest.mark.parametrize(
     "control",
     [
-        instead({"depth": 1}, of={"kind": "none of them"}),
-        instead(PLAIN, of=PLAIN),
-        instead({"stream": 0}),  # spells out what every arm has anyway
-        instead({"lr": 0.1}),  # what `filled` fills in
-        instead({"decay": 0.5}),  # what the experiment says
-        instead({}),
+        Control({"depth": 1}, of={"kind": "none of them"}),
+        Control(PLAIN, of=PLAIN),
+        Control({"stream": 0}),  # spells out what every arm has anyway
+        Control({"learning_rate": 0.1}),  # what `filled` fills in
+        Control({"weight_decay": 0.5}),  # what the experiment says
+        Control({}),
     ],
 )
 def test_a_control_that_changes_no_arm_raises(experiment, control):
@@ -101,14 +101,14 @@ def test_a_control_that_changes_no_arm_raises(experiment, control):
 
 def test_a_control_that_changes_no_arm_at_one_scale_raises(experiment):
     with pytest.raises(ValueError, match="changes no arm at scale 'smoke'"):
-        claim(experiment, control=instead({"depth": 1}))
+        claim(experiment, control=Control({"depth": 1}))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"test": Inside(single(height, {"speed": 3}), low=1)},
-        {"control": instead({"speed": 3})},
+        {"control": Control({"speed": 3})},
         {"test": AllOf((Inside(EFFECT, low=1), Inside(single(height, {"speed": 3}), low=1)))},
     ],
 )
@@ -158,8 +158,8 @@ def test_the_control_keeps_the_judge(experiment):
 
 
 def test_a_searched_setting_may_be_controlled(experiment):
-    tuned = {"lr": Best((0.1, 0.2), by=height)}
-    written = claim(experiment, test=Inside(difference(height, of=PLAIN | tuned, to=FANCY), low=1))
+    tuned = {"learning_rate": Best((0.1, 0.2), by=height)}
+    written = claim(experiment, test=Inside(difference(height, PLAIN | tuned, minus=FANCY), low=1))
     assert written.parts(control=True)[0].effect.arms[0] == FANCY | {"stream": 1} | tuned
 
 
@@ -169,7 +169,7 @@ def test_the_four_words():
 
 
 def test_a_control_may_change_arms_of_several_kinds():
-    control = instead({"stream": 1}, of=({"depth": 2}, {"depth": 3}))
+    control = Control({"stream": 1}, of=({"depth": 2}, {"depth": 3}))
     changed = [control({"depth": depth}).get("stream", 0) for depth in (1, 2, 3)]
     assert changed == [0, 1, 1]
 

@@ -35,8 +35,8 @@ def test_reads_marks_a_reduction():
 def test_effects(records):
     deep = [{"depth": depth} for depth in (2, 4, 8)]
     assert single(height, PLAIN).of(records(3.0)) == 3
-    assert difference(height, of=PLAIN, to=FANCY).of(records(3.0, 1.0)) == 2
-    assert difference(height, of=PLAIN, to=FANCY).arms == (PLAIN, FANCY)
+    assert difference(height, PLAIN, minus=FANCY).of(records(3.0, 1.0)) == 2
+    assert difference(height, PLAIN, minus=FANCY).arms == (PLAIN, FANCY)
     both = contrast(height, (1, PLAIN), (-0.5, FANCY), (2, {"depth": 3}))
     assert both.of(records(3.0, 1.0, 10.0)) == 22.5
     assert slope(height, "depth", deep).of(records(*(7 - 2 * math.log(d) for d in (2, 4, 8)))) == (
@@ -46,7 +46,7 @@ def test_effects(records):
 
 def test_an_effect_of_what_is_not_finite_is_not_finite(records):
     deep = [{"depth": depth} for depth in (2, 4, 8)]
-    assert math.isnan(difference(height, of=PLAIN, to=FANCY).of(records(math.inf, math.inf)))
+    assert math.isnan(difference(height, PLAIN, minus=FANCY).of(records(math.inf, math.inf)))
     assert math.isnan(contrast(height, (1, PLAIN), (0, FANCY)).of(records(1.0, math.nan)))
     assert math.isnan(slope(height, "depth", deep).of(records(1.0, math.nan, 2.0)))
     logs = Effect(reads("height")(lambda run: np.log(run["height"][0])), (PLAIN,), lambda v: v)

@@ -33,13 +33,13 @@ def test_order_is_defaults_experiment_scale_arm_seed(experiment):
         "seed": 4,
         "stream": 0,
         "steps": 10,  # the scale's
-        "lr": 0.1,  # filled in
-        "decay": 0.5,  # the experiment's
-        "clip": None,
+        "learning_rate": 0.1,  # filled in
+        "weight_decay": 0.5,  # the experiment's
+        "clipnorm": None,
         "kind": "fancy",
         "depth": 3,  # the arm's, not the scale's
     }
-    assert experiment.run("laptop", {"decay": 0.0}, 0).decay == 0
+    assert experiment.run("laptop", {"weight_decay": 0.0}, 0).weight_decay == 0
     assert experiment.run("laptop", {}, 0).depth == 2
 
 
@@ -81,13 +81,13 @@ def test_unwatched_column_raises_and_lists(experiment):
     ],
 )
 def test_unknown_setting_raises_and_lists(experiment, change):
-    with pytest.raises(ValueError, match="'base' has no setting rate; it has clip, decay, depth"):
+    with pytest.raises(ValueError, match="'base' has no setting rate; it has clipnorm, depth"):
         dataclasses.replace(experiment, **change)
 
 
 def test_unknown_setting_of_an_arm_raises(experiment):
     with pytest.raises(ValueError, match="has no setting rate, speed"):
-        experiment.check_arm({"speed": 1, "rate": 2, "lr": 3})
+        experiment.check_arm({"speed": 1, "rate": 2, "learning_rate": 3})
 
 
 def test_an_arm_may_not_set_the_seed(experiment):
@@ -106,14 +106,14 @@ def test_seed_list(experiment):
 
 
 def test_run_id_hangs_on_everything_that_moves_a_weight(toy):
-    base = toy(lr=0.1)
+    base = toy(learning_rate=0.1)
     others = {
         "seed": 1,
         "stream": 1,
         "steps": 21,
-        "lr": 0.2,
-        "decay": 0.1,
-        "clip": 1.0,
+        "learning_rate": 0.2,
+        "weight_decay": 0.1,
+        "clipnorm": 1.0,
         "kind": "fancy",
         "depth": 3,
     }
@@ -130,16 +130,16 @@ def test_run_id_hangs_on_the_class(toy):
     class Other(toy):
         pass
 
-    assert Other(lr=0.1).run_id("b", "jax") != toy(lr=0.1).run_id("b", "jax")
+    assert Other(learning_rate=0.1).run_id("b", "jax") != toy(learning_rate=0.1).run_id("b", "jax")
 
 
 def test_equal_settings_have_one_id(toy):
-    assert toy(lr=5) == toy(lr=5.0)
-    assert toy(lr=5).run_id("b", "jax") == toy(lr=5.0).run_id("b", "jax")
+    assert toy(learning_rate=5) == toy(learning_rate=5.0)
+    assert toy(learning_rate=5).run_id("b", "jax") == toy(learning_rate=5.0).run_id("b", "jax")
 
 
 def test_packed_settings_come_back_equal(toy):
-    settings = toy(lr=0.1 + 0.2, clip=None, seed=3, kind="fancy")
+    settings = toy(learning_rate=0.1 + 0.2, clipnorm=None, seed=3, kind="fancy")
     packed = json.loads(json.dumps(settings.packed()))
     assert Settings.unpacked(packed) == settings
     assert Settings.unpacked(packed).run_id("b", "jax") == settings.run_id("b", "jax")
@@ -162,8 +162,14 @@ def test_a_record_cannot_name_any_class(name):
 
 
 def test_settings_that_differ_in_stackable_fields_share_a_group(toy):
-    base = toy(lr=0.1)
-    for change in ({"seed": 2}, {"stream": 1}, {"lr": 0.5}, {"decay": 0.1}, {"clip": 1.0}):
+    base = toy(learning_rate=0.1)
+    for change in (
+        {"seed": 2},
+        {"stream": 1},
+        {"learning_rate": 0.5},
+        {"weight_decay": 0.1},
+        {"clipnorm": 1.0},
+    ):
         assert dataclasses.replace(base, **change).group() == base.group()
     for change in ({"steps": 3}, {"kind": "fancy"}, {"depth": 3}):
         assert dataclasses.replace(base, **change).group() != base.group()

@@ -7,11 +7,11 @@ import pytest
 
 from wdattn.reproduction import (
     Claim,
+    Control,
     Inside,
     Record,
     Store,
     difference,
-    instead,
     judge,
     load,
     reads,
@@ -32,8 +32,8 @@ def claim(experiment):
         "C1",
         experiment,
         "Plain is higher.",
-        Inside(difference(height, of=PLAIN, to=FANCY), low=0.5),
-        control=instead(FANCY | {"stream": 1}, of=PLAIN),
+        Inside(difference(height, PLAIN, minus=FANCY), low=0.5),
+        control=Control(FANCY | {"stream": 1}, of=PLAIN),
     )
 
 

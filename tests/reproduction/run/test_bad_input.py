@@ -10,6 +10,7 @@ from wdattn.reproduction import (
     AllOf,
     Best,
     Claim,
+    Control,
     Effect,
     Experiment,
     Inside,
@@ -17,7 +18,6 @@ from wdattn.reproduction import (
     at,
     difference,
     every,
-    instead,
     last,
     reads,
     t_interval,
@@ -33,7 +33,7 @@ def silent(run):
     return 0.0
 
 
-GAP = difference(loss, of=SGDM, to=ADAM)
+GAP = difference(loss, SGDM, minus=ADAM)
 
 BAD = {
     "at()": (lambda: at(), "`steps` must be one or more ints >= 0, got"),
@@ -44,16 +44,28 @@ BAD = {
     "seeds twice": (lambda: Scale((1, 1)), r"`seeds` must be .* got \(1, 1\)"),
     "negative seed": (lambda: Regression(seed=-1), "`seed` must be an int >= 0, got -1"),
     "half a step": (lambda: Regression(steps=0.5), "`steps` must be an int >= 0, got 0.5"),
-    "infinite rate": (lambda: Regression(lr=inf), "`lr` must be finite and >= 0, got inf"),
-    "decay is no number": (lambda: Regression(decay=nan), "`decay` must be finite.* got nan"),
-    "clip 0": (lambda: Regression(clip=0.0), r"`clip` must be > 0, got 0\.0"),
-    "law": (lambda: Regression(setting="cubic"), "`setting` must be one of normal, gamma, sphere"),
+    "infinite rate": (
+        lambda: Regression(learning_rate=inf),
+        "`learning_rate` must be finite and >= 0, got inf",
+    ),
+    "decay is no number": (
+        lambda: Regression(weight_decay=nan),
+        "`weight_decay` must be finite.* got nan",
+    ),
+    "clipnorm 0": (lambda: Regression(clipnorm=0.0), r"`clipnorm` must be > 0, got 0\.0"),
+    "law": (
+        lambda: Regression(covariates="cubic"),
+        "`covariates` must be one of normal, gamma, sphere",
+    ),
     "optimizer": (lambda: Regression(optimizer="lion"), "`optimizer` must be one of adam, sgdm"),
     "no layer": (lambda: Regression(layers=0), "`layers` must be an int >= 1, got 0"),
     "no prompt": (lambda: Regression(batch=0), "`batch` must be an int >= 1, got 0"),
     "one batch of noise": (lambda: Noise(noise_batches=1), "`noise_batches` must be .* got 1"),
     "no reference": (lambda: Noise(reference_factor=0), "`reference_factor` must be .* got 0"),
-    "no published rate": (lambda: Regression(context=7).filled(), "`lr` must be given for"),
+    "no published rate": (
+        lambda: Regression(context=7).filled(),
+        "`learning_rate` must be given for",
+    ),
     "unknown setting": (
         lambda: Experiment("e", Regression, {"depth": 3}, {}, {}),
         "experiment 'e' has no setting depth; it has activation, batch",
@@ -65,7 +77,7 @@ BAD = {
     "no threshold": (lambda: Inside(GAP), "`low` < `high` with one of them finite"),
     "empty": (lambda: AllOf(()), "`conditions` must hold at least one condition"),
     "idle control": (
-        lambda: Claim("C1", BASE, "?", Inside(GAP, low=1), instead(ADAM, of={"layers": 8})),
+        lambda: Claim("C1", BASE, "?", Inside(GAP, low=1), Control(ADAM, of={"layers": 8})),
         "the control of C1 changes no",
     ),
     "one value": (lambda: t_interval([1.0]), "`values` must be .* at least 2 entries"),

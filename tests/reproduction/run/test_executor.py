@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from wdattn.reproduction import Executor, Request, Scale, Silent, Store, at
+from wdattn.reproduction import Executor, Progress, Request, Scale, Store, at
 from wdattn.reproduction.judge.judgement import judge_runs
 from wdattn.reproduction.run import training as loop
 
 BACKEND = keras.backend.backend()
-PLAIN, FANCY = {"kind": "plain", "lr": 0.05}, {"kind": "fancy", "lr": 0.05}
+PLAIN, FANCY = {"kind": "plain", "learning_rate": 0.05}, {"kind": "fancy", "learning_rate": 0.05}
 
 
 class Killed(BaseException):
@@ -22,14 +22,14 @@ class Killed(BaseException):
 class NumpyReplicas:
     """`Replicas` for the toy's dense layer, without the second that a compilation takes."""
 
-    def __init__(
-        self, model, loss, rule, starts, rates, decays, clipnorms, batch_of, skip_nonfinite
-    ):
+    def __init__(self, model, loss, update, starts, knobs, batch_of, skip_nonfinite):
         assert not skip_nonfinite
-        self.rows = np.stack([np.concatenate([w.ravel() for w in start]) for start in starts])
+        rows = [np.concatenate([w.ravel() for w in start.values()]) for start in starts]
+        self.paths, self.rows = tuple(starts[0]), np.stack(rows)
         self.buffers, self.steps_taken = np.zeros_like(self.rows), 0
-        self.rates, self.decays = (np.float32(v)[:, None] for v in (rates, decays))
-        self.momentum, self.batch_of = np.float32(0.9 if rule.slots == 1 else 0.5), batch_of
+        self.rates = np.float32(knobs["learning_rate"])[:, None]
+        self.decays = np.float32(knobs["weight_decay"])[:, None]
+        self.momentum, self.batch_of = np.float32(0.9 if update.slots == 1 else 0.5), batch_of
 
     def step(self, x, y):
         with np.errstate(all="ignore"):
@@ -42,7 +42,8 @@ class NumpyReplicas:
             return np.mean(residual**2, 1)
 
     def weights(self, replica):
-        return [self.rows[replica, :3, None].copy(), self.rows[replica, 3:].copy()]
+        arrays = self.rows[replica, :3, None].copy(), self.rows[replica, 3:].copy()
+        return dict(zip(self.paths, arrays, strict=True))
 
     def state(self):
         return {"taken": np.array(self.steps_taken), "rows": self.rows, "buffers": self.buffers}
@@ -285,7 +286,7 @@ def test_a_stack_that_is_not_asked_for_waits(work, steps):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda entry: entry["settings"].update(lr=0.06),
+        lambda entry: entry["settings"].update(learning_rate=0.06),
         lambda entry: entry["settings"].update({"class": "nowhere:Toy"}),
         lambda entry: entry["settings"].update(speed=1),
         lambda entry: entry["settings"].pop("class"),
@@ -448,14 +449,17 @@ def test_a_run_that_diverges_is_finished_and_inconclusive(work, steps, real):
 
 def test_best_is_chosen_on_its_own_seeds(work, steps, paper):
     executor = work("C3")
-    runs = {(run.kind, run.lr, run.seed) for run in contents(executor)}
-    searched = {("fancy", lr, seed) for lr in (0.01, 0.1, 1e38) for seed in (90, 91)}
+    runs = {(run.kind, run.learning_rate, run.seed) for run in contents(executor)}
+    searched = {
+        ("fancy", learning_rate, seed) for learning_rate in (0.01, 0.1, 1e38) for seed in (90, 91)
+    }
     chosen = {("fancy", 0.1, seed) for seed in range(3)}
     assert runs == searched | chosen | {("plain", 0.05, seed) for seed in range(3)}
     # The grid is one stack; it is trained before the runs that hang on its choice.
     assert [size for size, _ in steps] == [6, 3, 3]
     found = judged(executor, "C3")
-    assert found.choices == ("kind fancy: lr = 0.1 of (0.01, 0.1, 1e+38)",)
+    (chosen,) = found.choices
+    assert (chosen.setting, chosen.value, chosen.at_an_end) == ("learning_rate", 0.1, False)
     assert found.verdict == "reproduced"
 
 
@@ -482,7 +486,7 @@ def test_what_waits_for_no_search_is_made_with_the_searches(work, steps, paper):
 def test_a_grid_that_diverges_everywhere_spoils_no_other_claim(work, paper):
     third = paper.claim("C3")
     of, to = third.test.effect.arms
-    lost = {**of, "lr": dataclasses.replace(of["lr"], grid=(1e38, 2e38))}
+    lost = {**of, "learning_rate": dataclasses.replace(of["learning_rate"], grid=(1e38, 2e38))}
     effect = dataclasses.replace(third.test.effect, arms=(lost, to))
     third = dataclasses.replace(third, test=dataclasses.replace(third.test, effect=effect))
     claims = tuple(third if claim.id == "C3" else claim for claim in paper.claims)
@@ -500,7 +504,7 @@ def test_controls_are_runs_of_their_own(work, steps):
 
 
 def test_progress_is_told_of_each_stack(tmp_path, paper):
-    class Noting(Silent):
+    class Noting(Progress):
         def __init__(self):
             self.seen = []
 

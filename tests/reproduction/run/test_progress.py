@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from wdattn.reproduction import Live, Silent
+from wdattn.reproduction import Live, Progress
 
 
 @pytest.fixture(params=["terminal", "file"])
@@ -65,8 +65,8 @@ def test_a_file_gets_a_line_a_stack():
 
 
 def test_silence_takes_everything():
-    with Silent().stack("alpha", 4) as alpha, Silent().stack("beta", 4) as beta:
+    with Progress().stack("alpha", 4) as alpha, Progress().stack("beta", 4) as beta:
         alpha(1)
         beta(2)
     with pytest.warns(UserWarning, match="moved aside"):
-        Silent().note("one was moved aside")
+        Progress().note("one was moved aside")

@@ -24,7 +24,7 @@ def record(toy, rng):
         "lost": (np.array([0, 5]), np.array([1.0, np.nan])),
     }
     weights = (rng.normal(size=(2, 3)).astype("float32"), np.array(np.nan), np.zeros(0))
-    return Record(toy(lr=0.1, seed=3), columns, {**IDENTITY, "seconds": 1.5}, weights)
+    return Record(toy(learning_rate=0.1, seed=3), columns, {**IDENTITY, "seconds": 1.5}, weights)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_renamed_record_is_moved_aside(store, record, run_id, lines):
 
 def test_changed_settings_are_moved_aside(store, record, run_id, lines, toy):
     # The name is right, the settings inside are another run's.
-    store.save(run_id, Record(toy(lr=0.2, seed=3), record.columns, record.manifest))
+    store.save(run_id, Record(toy(learning_rate=0.2, seed=3), record.columns, record.manifest))
     assert store.get(run_id) is None
     assert "its contents are those of run" in lines[0]
 
@@ -137,7 +137,7 @@ def test_a_setting_that_was_added_since_does_not_age_a_record(store, record, run
 
     name = run_id_of(packed, *IDENTITY.values())
     store.save(name, Record(Older(), record.columns, record.manifest, record.weights))
-    assert store.get(name).settings == toy(lr=0.1, seed=3)
+    assert store.get(name).settings == toy(learning_rate=0.1, seed=3)
     assert lines == [] and not path.exists()
 
 
@@ -278,4 +278,4 @@ def test_the_manifest_of_a_record_is_plain_json(store, record, run_id):
     store.save(run_id, record)
     with np.load(file_of(store, run_id), allow_pickle=False) as file:
         manifest = json.loads(str(file["manifest"]))
-    assert manifest["settings"]["lr"] == 0.1 and manifest["id"] == run_id
+    assert manifest["settings"]["learning_rate"] == 0.1 and manifest["id"] == run_id

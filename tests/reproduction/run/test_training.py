@@ -21,10 +21,10 @@ def twin(settings, system):
         losses.append(np.mean(residual**2))
         gradients = 2 * x.T @ residual / len(x), 2 * residual.mean(0)
         norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
-        scale = min(1, (settings.clip or np.inf) / norm)
+        scale = min(1, (settings.clipnorm or np.inf) / norm)
         buffers = tuple(0.9 * b + scale * g for b, g in zip(buffers, gradients, strict=True))
         kernel, bias = (
-            p - settings.lr * (b + settings.decay * p)
+            p - settings.learning_rate * (b + settings.weight_decay * p)
             for p, b in zip((kernel, bias), buffers, strict=True)
         )
         iterates.append((kernel, bias))
@@ -32,15 +32,17 @@ def twin(settings, system):
 
 
 def members(toy, watch, *changes, **shared):
-    runs = [toy(**{"steps": STEPS, "lr": 0.05, **shared, **change}) for change in changes]
+    runs = [
+        toy(**{"steps": STEPS, "learning_rate": 0.05, **shared, **change}) for change in changes
+    ]
     return [Member(run, watch) for run in runs]
 
 
 WATCH = {"loss": range(STEPS), "height": (0, 5, STEPS), "width": (3,), "stride": (0, 11)}
 CHANGES = (
     {"seed": 0},
-    {"seed": 0, "lr": 0.01, "clip": 0.5},
-    {"seed": 1, "decay": 0.3},
+    {"seed": 0, "learning_rate": 0.01, "clipnorm": 0.5},
+    {"seed": 1, "weight_decay": 0.3},
     {"seed": 1, "stream": 1},
 )
 
@@ -72,7 +74,7 @@ def test_each_run_takes_the_twins_path(stack, system, measures):
 
 
 def test_a_column_is_measured_only_where_it_is_watched(toy, system, measures):
-    run = toy(steps=4, lr=0.05)
+    run = toy(steps=4, learning_rate=0.05)
     asked = [
         Member(run, {"loss": (3,)}),
         Member(dataclasses.replace(run, seed=1), {"height": (2,)}),
@@ -126,7 +128,9 @@ def test_progress_adds_up(stack, system, measures):
 
 def test_runs_of_one_seed_and_stream_share_their_batches(toy, system, measures):
     drawn = []
-    asked = members(toy, {"loss": (2,)}, {"lr": 0.1}, {}, {"stream": 1}, {"seed": 1}, steps=3)
+    asked = members(
+        toy, {"loss": (2,)}, {"learning_rate": 0.1}, {}, {"stream": 1}, {"seed": 1}, steps=3
+    )
     built = system(asked[0].settings)
 
     def batch(settings, step):
@@ -139,7 +143,7 @@ def test_runs_of_one_seed_and_stream_share_their_batches(toy, system, measures):
 
 
 def test_a_look_at_given_weights_takes_no_step(toy, system, measures):
-    run = toy(steps=0, lr=0.05)
+    run = toy(steps=0, learning_rate=0.05)
     built = system(run)
     ((columns, weights),) = train([Member(run, {"height": (0,)})], built, measures)
     for found, given in zip(weights, built.start(run), strict=True):
@@ -150,13 +154,13 @@ def test_a_look_at_given_weights_takes_no_step(toy, system, measures):
 def test_after_a_weight_that_is_not_finite_cells_are_nan(toy, system, measures):
     calls = []
 
-    def noting(moment):
-        calls.append(moment.step)
-        assert all(np.isfinite(weight).all() for weight in moment.weights)
-        return [moment.step, 1.0]
+    def noting(snapshot):
+        calls.append(snapshot.step)
+        assert all(np.isfinite(weight).all() for weight in snapshot.weights)
+        return [snapshot.step, 1.0]
 
     watch = {"loss": range(STEPS), "width": (0, 1, 6, STEPS)}
-    asked = members(toy, watch, {"lr": 1e38}, {})
+    asked = members(toy, watch, {"learning_rate": 1e38}, {})
     built = system(asked[0].settings)
     (lost, weights), (kept, _) = train(asked, built, {**measures, "width": noting})
     assert not np.isfinite(weights[0]).any()
@@ -179,7 +183,7 @@ def test_no_step_follows_the_last_iterate(toy, system, measures):
 
 
 def test_skipped_steps_are_a_column(toy, system, measures):
-    run = toy(steps=4, lr=0.05)
+    run = toy(steps=4, learning_rate=0.05)
     built = system(run)
 
     def batch(settings, step):

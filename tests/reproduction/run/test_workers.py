@@ -19,7 +19,7 @@ import pytest
 
 import wdattn
 from wdattn import papers
-from wdattn.reproduction import Record, Silent, Store, WorkerLost, load
+from wdattn.reproduction import Progress, Record, Store, WorkerLost, load
 from wdattn.reproduction.run.executor import Executor
 from wdattn.reproduction.run.stack import Stack
 from wdattn.reproduction.run.workers import Workers, _shares, checked_jobs
@@ -98,7 +98,7 @@ def gone(pids, seconds=10.0) -> bool:
     return not any(map(is_there, pids))
 
 
-class Counting(Silent):
+class Counting(Progress):
     """Counts the steps of each bar."""
 
     def __init__(self):
@@ -140,14 +140,14 @@ def test_stacks_are_trained_side_by_side_each_on_its_cores(stacks):
 
 
 def test_an_error_in_a_worker_is_raised_as_it_is_and_ends_the_others(stacks):
-    with Workers(2, CPU, Silent()) as workers:
+    with Workers(2, CPU, Progress()) as workers:
         with pytest.raises(ZeroDivisionError, match="no such luck"):
             trained(workers, [stacks("Waiting", "pid"), stacks("Failing")])
     assert multiprocessing.active_children() == []
 
 
 def test_a_killed_worker_is_told(stacks):
-    with Workers(2, CPU, Silent()) as workers:
+    with Workers(2, CPU, Progress()) as workers:
         with pytest.raises(WorkerLost, match="goes on from here"):
             trained(workers, [stacks("Waiting", "pid"), stacks("Killed")])
     assert multiprocessing.active_children() == []
@@ -159,7 +159,7 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from stacks_of_a_test import Waiting
 from wdattn import papers
-from wdattn.reproduction import Silent
+from wdattn.reproduction import Progress
 from wdattn.reproduction.run.workers import Workers
 
 paper = papers.lookup("ahn2024")
@@ -167,7 +167,7 @@ runs = [(paper.claims[0].experiment.run("smoke", {{}}, 0), {{}})]
 folder = pathlib.Path(__file__).parent
 tasks = [Waiting(paper, paper.build(), "", runs, None, folder, name, 5.0) for name in "ab"]
 # No guard: a worker must not run this again.
-with Workers(2, {{"backend": {backend!r}, "device": "cpu"}}, Silent()) as workers:
+with Workers(2, {{"backend": {backend!r}, "device": "cpu"}}, Progress()) as workers:
     list(workers.train(tasks, lambda stack: stack, lambda stack: 1.0))
 """
 
@@ -207,7 +207,7 @@ def test_what_a_worker_cannot_have_is_trained_here(stacks):
 
     plain = stacks("Plain")
     local = [Local(**vars(plain)) for _ in range(2)]
-    with Workers(2, CPU, Silent()) as workers:
+    with Workers(2, CPU, Progress()) as workers:
         assert [pid for _, pid in trained(workers, local)] == [os.getpid()] * 2
         assert multiprocessing.active_children() == []
 
@@ -223,9 +223,9 @@ def test_other_code_than_this_process_has_is_not_trained_by_a_worker(stacks):
 
 def test_how_many():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert Workers(None, CPU, Silent()).count == min(cores, 4)
-    assert Workers(None, {**CPU, "device": "cuda H100"}, Silent()).count == 1
-    assert Workers(3, {**CPU, "device": "gpu"}, Silent()).count == 3
+    assert Workers(None, CPU, Progress()).count == min(cores, 4)
+    assert Workers(None, {**CPU, "device": "cuda H100"}, Progress()).count == 1
+    assert Workers(3, {**CPU, "device": "gpu"}, Progress()).count == 3
     assert checked_jobs(None) is None and checked_jobs(np.int64(2)) == 2
 
 
@@ -254,7 +254,7 @@ def test_workers_are_started_where_they_pay(monkeypatch, stacks, jobs, seconds, 
         return ((task, "by a worker") for task in tasks)
 
     monkeypatch.setattr(Workers, "_side_by_side", none_is_started)
-    workers = Workers(jobs, CPU, Silent())
+    workers = Workers(jobs, CPU, Progress())
     here = os.getpid()
     tasks = [stacks("Plain")] * 2
     said = {outcome for _, outcome in trained(workers, tasks, lambda stack: seconds)}
@@ -292,7 +292,7 @@ def test_the_records_are_the_same_and_a_killed_worker_does_not_show(tmp_path, mo
     # A checkpoint after every step, so that there is one when the worker is killed.
     monkeypatch.setattr(Executor.__init__, "__defaults__", (None, 0.0, 1))
 
-    class Killing(Silent):
+    class Killing(Progress):
         """Kills a worker once it is under way."""
 
         @contextlib.contextmanager

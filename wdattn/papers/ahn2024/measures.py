@@ -15,60 +15,60 @@ NOISE_STREAM, REFERENCE_STREAM = 2_000_000, 3_000_000
 GAUSSIAN = 4_000_000  # apart from the seed of the matched Gaussian
 
 
-def evaluation_loss(moment):
+def evaluation_loss(snapshot):
     """Mean squared error on the first fixed batch."""
-    x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
-    return np.mean(np.square(moment.model().predict_on_batch(x) - y), dtype="float64")
+    x, y = _evaluation(snapshot.settings, EVALUATION_STREAMS[0])
+    return np.mean(np.square(snapshot.model().predict_on_batch(x) - y), dtype="float64")
 
 
-def condition(moment):
+def condition(snapshot):
     """Robust condition number on each of the fixed batches."""
-    batches = [_evaluation(moment.settings, stream) for stream in EVALUATION_STREAMS]
-    model = moment.model()
+    batches = [_evaluation(snapshot.settings, stream) for stream in EVALUATION_STREAMS]
+    model = snapshot.model()
     return [diagnostics.condition_number(model, x, y, squared_error).value for x, y in batches]
 
 
-def condition_path(moment):
+def condition_path(snapshot):
     """Robust condition number on the first of them alone."""
-    x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
-    return diagnostics.condition_number(moment.model(), x, y, squared_error).value
+    x, y = _evaluation(snapshot.settings, EVALUATION_STREAMS[0])
+    return diagnostics.condition_number(snapshot.model(), x, y, squared_error).value
 
 
-def directional_smoothness(moment):
+def directional_smoothness(snapshot):
     """Second derivative of the loss on the first fixed batch, along the step that follows."""
-    x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
-    step = moment.update()
+    x, y = _evaluation(snapshot.settings, EVALUATION_STREAMS[0])
+    step = snapshot.update()
     if not any(map(np.any, step)):  # skipped: it has no direction
         return np.nan
-    return diagnostics.directional_smoothness(moment.model(), x, y, step, squared_error).value
+    return diagnostics.directional_smoothness(snapshot.model(), x, y, step, squared_error).value
 
 
-def smoothness(moment):
+def smoothness(snapshot):
     """Gradient norm and spectral norm of the Hessian on the first fixed batch."""
-    x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
-    found = diagnostics.generalized_smoothness(moment.model(), x, y, squared_error)
+    x, y = _evaluation(snapshot.settings, EVALUATION_STREAMS[0])
+    found = diagnostics.generalized_smoothness(snapshot.model(), x, y, squared_error)
     return [found.gradient_norm, found.hessian_norm]
 
 
-def smoothness_path(moment):
+def smoothness_path(snapshot):
     """Gradient norm on the first fixed batch, and the curvature along the step that follows."""
-    x, y = _evaluation(moment.settings, EVALUATION_STREAMS[0])
-    length = diagnostics.gradient_norm(moment.model(), x, y, squared_error)
-    return [length, directional_smoothness(moment)]
+    x, y = _evaluation(snapshot.settings, EVALUATION_STREAMS[0])
+    length = diagnostics.gradient_norm(snapshot.model(), x, y, squared_error)
+    return [length, directional_smoothness(snapshot)]
 
 
-def noise(moment):
+def noise(snapshot):
     """Norms of the gradient noise, and of a Gaussian with its covariance: `(2, batches)`.
 
     Rounded to float32, the precision of the gradients: half the bytes of a record.
     """
-    found = _noise(moment)
+    found = _noise(snapshot)
     return np.float32([found.norms, found.matched_norms])
 
 
-def noise_tail(moment):
+def noise_tail(snapshot):
     """Quantile ratio, that of the matched Gaussian, skewness, excess kurtosis and Hill index."""
-    found = _noise(moment)
+    found = _noise(snapshot)
     return [
         found.quantile_ratio,
         found.matched_quantile_ratio,
@@ -79,8 +79,8 @@ def noise_tail(moment):
 
 
 @lru_cache(maxsize=1)  # two columns look at one set of gradients
-def _noise(moment):
-    settings = moment.settings
+def _noise(snapshot):
+    settings = snapshot.settings
     own = settings.seed, NOISE_STREAM + settings.stream
     batches = (
         prompts(settings, settings.batch, *own, step) for step in range(settings.noise_batches)
@@ -90,7 +90,7 @@ def _noise(moment):
         for step in range(settings.reference_factor)
     )
     found = diagnostics.gradient_noise(
-        moment.model(), batches, reference, squared_error, seed=settings.seed
+        snapshot.model(), batches, reference, squared_error, seed=settings.seed
     )
     if not settings.gaussian:
         return found
@@ -103,7 +103,7 @@ def _noise(moment):
 
 def _evaluation(settings, stream):
     """The fixed batch of that stream for this task, whatever the run's seed, rate or depth."""
-    task = Regression(setting=settings.setting, context=settings.context, dim=settings.dim)
+    task = Regression(covariates=settings.covariates, context=settings.context, dim=settings.dim)
     return _evaluation_batch(task, settings.evaluation_prompts, stream)
 
 

@@ -24,11 +24,11 @@ LAWS, RULES = ("normal", "gamma", "sphere", "network"), ("adam", "sgdm")
 class Regression(Settings):
     """One linear transformer trained on fresh prompts of random linear regression.
 
-    A `lr` or `clip` of None is the paper's choice for the covariates and the optimizer, so that
-    a control that changes the covariates carries the rate that belongs to them.
+    A `learning_rate` or `clipnorm` of None is the paper's choice for the covariates and the
+    optimizer, so that a control that changes the covariates carries the rate that belongs to them.
 
     Args:
-        setting: law of the covariates: "normal", "gamma" or "sphere"; or "network": normal ones
+        covariates: law of the covariates: "normal", "gamma" or "sphere"; or "network": normal ones
             that a fixed network maps before the regression, and a student that has to learn it
             (Appendix B; `dim` is 5 there, `layers` is 3).
         context: context tokens in a prompt.
@@ -40,7 +40,7 @@ class Regression(Settings):
         evaluation_prompts: prompts in each fixed evaluation batch.
     """
 
-    setting: str = "normal"
+    covariates: str = "normal"
     context: int = 20
     dim: int = 5
     layers: int = 3
@@ -52,32 +52,32 @@ class Regression(Settings):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require("setting", f"one of {', '.join(LAWS)}", lambda name: name in LAWS)
+        self.require("covariates", f"one of {', '.join(LAWS)}", lambda name: name in LAWS)
         self.require("optimizer", f"one of {', '.join(RULES)}", lambda name: name in RULES)
         self.require("activation", "None or softmax", lambda name: name in (None, "softmax"))
         for name in ("context", "dim", "layers", "batch", "evaluation_prompts"):
             self.require(name, "an int >= 1", lambda n: isinstance(n, int) and n >= 1)
-        if self.setting == "network":
+        if self.covariates == "network":
             for name, value in (("dim", 5), ("layers", 3), ("activation", None)):
                 self.require(name, f"{value} with setting 'network'", lambda v, w=value: v == w)
 
     def filled(self) -> "Regression":
         """With the authors' rate and clipping norm in place of each None."""
-        return replace(self, lr=self._rate(), clip=self._clip())
+        return replace(self, learning_rate=self._rate(), clipnorm=self._clip())
 
     def _rate(self):
-        if self.lr is not None:
-            return self.lr
-        place = (self.setting, self.context, self.optimizer)
+        if self.learning_rate is not None:
+            return self.learning_rate
+        place = (self.covariates, self.context, self.optimizer)
         if place not in RATES:
-            raise ValueError(f"`lr` must be given for {place}; the paper has rates for "
+            raise ValueError(f"`learning_rate` must be given for {place}; the paper has rates for "
                              f"{', '.join(map(str, RATES))}")  # fmt: skip
         return RATES[place]
 
     def _clip(self):
-        if self.clip is not None:
-            return self.clip
-        return 0.1 if self.setting == "sphere" else 1.0
+        if self.clipnorm is not None:
+            return self.clipnorm
+        return 0.1 if self.covariates == "sphere" else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class Noise(Regression):
     """
 
     steps: int = 0
-    lr: float | None = 0.0
+    learning_rate: float | None = 0.0
     gaussian: bool = False
     noise_batches: int = 10_000
     reference_factor: int = 100

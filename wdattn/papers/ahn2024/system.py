@@ -6,7 +6,7 @@ import keras
 
 from wdattn.data import in_context_regression
 from wdattn.models import LinearTransformer
-from wdattn.optimizers import update_rules
+from wdattn.optimizers import Knob, Update, update_rules
 from wdattn.papers.ahn2024 import network
 from wdattn.papers.ahn2024.settings import Regression
 from wdattn.reproduction.design.system import System
@@ -21,9 +21,14 @@ RULES = {
 def build(settings: Regression) -> System:
     """The system of every run that can be stacked with this one."""
     return System(
-        model=_model(settings.setting, settings.layers, settings.dim, settings.activation),
+        model=_model(settings.covariates, settings.layers, settings.dim, settings.activation),
         loss=squared_error,
-        rule=RULES[settings.optimizer],
+        update=Update(
+            RULES[settings.optimizer],
+            Knob("learning_rate"),
+            Knob("weight_decay"),
+            clipnorm=Knob("clipnorm"),
+        ),
         start=start,
         batch=batch,
         skip_nonfinite=True,  # at 8 layers an outlier prompt overflows float32
@@ -37,7 +42,7 @@ def squared_error(y_true, y_pred):
 
 def start(settings: Regression):
     """Weights of iterate 0, by seed alone: N(0, 0.05^2), Appendix B's student as torch starts."""
-    if settings.setting == "network":
+    if settings.covariates == "network":
         return network.student(settings.seed).get_weights()
     return LinearTransformer(settings.layers, settings.dim, seed=settings.seed).get_weights()
 
@@ -49,10 +54,10 @@ def batch(settings: Regression, step: int):
 
 def prompts(settings: Regression, count: int, seed: int, stream: int, step: int = 0):
     """`count` prompts of the run's task."""
-    learns_network = settings.setting == "network"
+    learns_network = settings.covariates == "network"
     return in_context_regression(
         count,
-        setting="normal" if learns_network else settings.setting,
+        setting="normal" if learns_network else settings.covariates,
         features=network.teacher if learns_network else None,
         dim=settings.dim,
         context=settings.context,

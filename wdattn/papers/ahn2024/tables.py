@@ -55,11 +55,14 @@ def settings(scale: str = "laptop") -> str:
     """
     rows = []
     for name, (experiment, arm) in TASKS.items():
-        paper, ours = experiment.run("paper", arm | {"lr": 0.0}, 0), experiment.run(scale, arm, 0)
+        paper, ours = (
+            experiment.run("paper", arm | {"learning_rate": 0.0}, 0),
+            experiment.run(scale, arm, 0),
+        )
         seeds = [len(experiment.scale(which).seed_list()) for which in ("paper", scale)]
         sizes = ((paper.batch, ours.batch), (paper.steps, ours.steps), seeds)
         pairs = [f"{theirs} / {own}" for theirs, own in sizes]
-        rows.append([name, paper.context, LAWS[paper.setting], *pairs])
+        rows.append([name, paper.context, LAWS[paper.covariates], *pairs])
     told = [f"{what}: paper / {scale}" for what in ("batch", "steps", "seeds")]
     return _table(["", "n", "covariates x", *told], rows)
 
@@ -69,7 +72,7 @@ def rates() -> str:
     tasks = dict.fromkeys(place[:2] for place in RATES)
     runs = [(name, experiment.run("laptop", arm, 0)) for name, (experiment, arm) in TASKS.items()]
     names = {
-        (run.setting, run.context): name for name, run in reversed(runs)
+        (run.covariates, run.context): name for name, run in reversed(runs)
     }  # the first of a task
     rows = [[names[task], *(RATES[*task, rule] for rule in ("sgdm", "adam"))] for task in tasks]
     return _table(["", "SGDM", "Adam"], rows)
@@ -97,7 +100,9 @@ def markdown(records: Records) -> str:
     Args:
         records: where searched rates are read from.
     """
-    base, large = (experiment.run("paper", {"lr": 0.0}, 0) for experiment in (BASE, LARGE))
+    base, large = (
+        experiment.run("paper", {"learning_rate": 0.0}, 0) for experiment in (BASE, LARGE)
+    )
     return "\n".join(
         [
             f"**Table 1: settings.** Covariates have d = {base.dim} dimensions, the model has "
@@ -119,13 +124,13 @@ def markdown(records: Records) -> str:
 def _chosen(experiment: Experiment, scale: str, arm: Arm, records: Records) -> str:
     """The rate that `resolve` finds in the records; "" where the search was not made."""
     try:
-        resolved, notes = resolve(experiment, scale, arm, records.find)
+        resolved, chosen = resolve(experiment, scale, arm, records.find)
     except Unresolved:
         return ""
     except NoneFinite:
         return "none finite"
-    edge = "*" if any(note.endswith("at the end of the grid") for note in notes) else ""
-    return f"{resolved['lr']}{edge}" if notes else ""
+    edge = "*" if any(choice.at_an_end for choice in chosen) else ""
+    return f"{resolved['learning_rate']}{edge}" if chosen else ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -64,8 +64,8 @@ class AllOf:
 
 
 @dataclass(frozen=True)
-class instead:  # read as a word in a claim: control=instead(ADAM, of=SGDM)
-    """A control: each arm that has `of` gets `put`; then the same judge.
+class Control:
+    """Each arm that has `of` gets `put`; then the same judge.
 
     Args:
         put: settings that remove the mechanism.
@@ -104,7 +104,7 @@ class Claim:
     experiment: Experiment
     sentence: str
     test: Inside | AllOf
-    control: instead
+    control: Control
     requires: Callable[[Record], bool] | None = None
     source: str = ""
     expects: str = ""

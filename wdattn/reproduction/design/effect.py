@@ -117,16 +117,16 @@ def single(reduction: Reduction, arm: Arm, unit: str = "log ratio") -> Effect:
     return Effect(reduction, (arm,), lambda value: value, unit)
 
 
-def difference(reduction: Reduction, *, of: Arm, to: Arm, unit: str = "log ratio") -> Effect:
-    """`reduction(of) - reduction(to)`.
+def difference(reduction: Reduction, arm: Arm, *, minus: Arm, unit: str = "log ratio") -> Effect:
+    """`reduction(arm) - reduction(minus)`.
 
     Args:
         reduction: marked with `@reads`.
-        of: the arm that is subtracted from.
-        to: the arm that is subtracted.
+        arm: the arm that is subtracted from.
+        minus: the arm that is subtracted.
         unit: of the number; a difference of logs is a log ratio.
     """
-    return Effect(reduction, (of, to), lambda first, second: first - second, unit)
+    return Effect(reduction, (arm, minus), lambda first, second: first - second, unit)
 
 
 def contrast(reduction: Reduction, *terms: tuple[float, Arm], unit: str = "log ratio") -> Effect:

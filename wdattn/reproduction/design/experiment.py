@@ -78,9 +78,9 @@ class Settings:
         seed: int >= 0. Start and data; arms are paired by equal seeds.
         stream: int >= 0. Which of the independent batch orders of that seed.
         steps: int >= 0. Number of updates; 0 for a look at given weights.
-        lr: float or None. Learning rate; None is the paper's choice, filled in by `filled`.
-        decay: float >= 0. Weight decay.
-        clip: float or None. Norm to which the gradient is clipped; None is the paper's choice.
+        learning_rate: float or None. None is the paper's choice, filled in by `filled`.
+        weight_decay: float >= 0. Weight decay.
+        clipnorm: float or None. Norm to which the gradient is clipped; None is the paper's choice.
 
     Raises:
         ValueError: if a number is not in its range.
@@ -89,21 +89,25 @@ class Settings:
     seed: int = 0
     stream: int = 0
     steps: int
-    lr: float | None = None
-    decay: float = 0.0
-    clip: float | None = None
+    learning_rate: float | None = None
+    weight_decay: float = 0.0
+    clipnorm: float | None = None
 
-    stackable: ClassVar[frozenset[str]] = frozenset({"seed", "stream", "lr", "decay", "clip"})
+    stackable: ClassVar[frozenset[str]] = frozenset(
+        {"seed", "stream", "learning_rate", "weight_decay", "clipnorm"}
+    )
     """The fields in which runs trained as one stack may differ."""
 
     def __post_init__(self):
         for name in ("seed", "stream", "steps"):
             self.require(name, "an int >= 0", lambda n: isinstance(n, int) and n >= 0)
-        for name in ("lr", "decay"):
+        for name in ("learning_rate", "weight_decay"):
             self.require(
                 name, "finite and >= 0", lambda v: v is None or _in(v, 0, sys.float_info.max)
             )
-        self.require("clip", "> 0", lambda norm: norm is None or (_in(norm, 0, math.inf) and norm))
+        self.require(
+            "clipnorm", "> 0", lambda norm: norm is None or (_in(norm, 0, math.inf) and norm)
+        )
 
     def require(self, name: str, allowed: str, fits: Callable[[Any], Any]) -> None:
         """Raises a ValueError that names the field, its value and what is allowed.

@@ -14,7 +14,7 @@ from wdattn.reproduction.design.experiment import Arm, Experiment, Settings
 from wdattn.reproduction.design.paper import Paper
 from wdattn.reproduction.design.references import NoneFinite, look_up, resolve, trials
 from wdattn.reproduction.run.cells import Cells
-from wdattn.reproduction.run.progress import Silent
+from wdattn.reproduction.run.progress import Progress
 from wdattn.reproduction.run.stack import Outcome, Stack
 from wdattn.reproduction.run.store import Store
 from wdattn.reproduction.run.workers import Workers, checked_jobs
@@ -93,7 +93,7 @@ class Executor:
         self.paper, self.scale, self.store = paper, scale, store
         self.versions = backend.describe()
         self.backend = self.versions["backend"]
-        self.progress = progress or Silent()
+        self.progress = progress or Progress()
         self.checkpoint_seconds = checkpoint_seconds
         self.jobs = checked_jobs(jobs)
         self.build = paper.build()

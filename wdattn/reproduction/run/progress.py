@@ -4,11 +4,12 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 
+from rich import progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 
-class Silent:
+class Progress:
     """Draws nothing."""
 
     @contextlib.contextmanager
@@ -24,7 +25,7 @@ class Silent:
         warnings.warn(line, stacklevel=2)
 
 
-class Live(Silent):
+class Live(Progress):
     """A bar a stack, with the steps taken and the time that is left; done ones move up.
 
     Args:
@@ -36,7 +37,9 @@ class Live(Silent):
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                    TimeRemainingColumn(elapsed_when_finished=True))  # fmt: skip
         live = self.console.is_terminal or self.console.is_jupyter
-        self._bars = Progress(*columns, console=self.console, transient=True, disable=not live)
+        self._bars = progress.Progress(
+            *columns, console=self.console, transient=True, disable=not live
+        )
 
     @contextlib.contextmanager
     def stack(self, label: str, steps: int) -> Iterator[Callable[[int], None]]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wdattn import backend_choice
-from wdattn.reproduction.run.progress import Silent
+from wdattn.reproduction.run.progress import Progress
 from wdattn.reproduction.run.stack import Outcome, Stack
 
 WORTHWHILE = 30.0
@@ -43,7 +43,7 @@ class Workers:
         progress: shows a bar for each stack.
     """
 
-    def __init__(self, jobs: int | None, versions: Mapping[str, str], progress: Silent):
+    def __init__(self, jobs: int | None, versions: Mapping[str, str], progress: Progress):
         self.asked, self.backend = jobs is not None, versions["backend"]
         most = min(len(_cores()), 4) if versions["device"] == "cpu" else 1  # a laptop's memory
         self.count, self.progress = jobs or most, progress

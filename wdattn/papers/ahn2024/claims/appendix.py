@@ -14,7 +14,7 @@ C19 = Claim(
     "C19",
     NETWORK,
     "With a ReLU network before the regression Adam reaches a lower loss than SGD with momentum.",
-    Inside(difference(end_loss, of=SGDM, to=ADAM), low=log(2)),
+    Inside(difference(end_loss, SGDM, minus=ADAM), low=log(2)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), Appendix B, loss figure",
     expects="SGD with momentum at a log loss of about -4.7 and Adam at about -7 to -8 at iteration "
@@ -26,7 +26,7 @@ C20 = Claim(
     "C20",
     NETWORK,
     "With a ReLU network the robust condition number is larger along SGD's path than along Adam's.",
-    Inside(difference(condition, of=SGDM, to=ADAM), low=log(1.44)),
+    Inside(difference(condition, SGDM, minus=ADAM), low=log(1.44)),
     control=ADAM_TWICE,
     source="Ahn et al. (2024), Appendix B, condition number figure",
     expects="ratio SGD to Adam 5.41 (sd 3.96) at iteration 750 and 6.61 (2.54) at 1250",

@@ -6,7 +6,7 @@ from wdattn.papers.ahn2024.claims.loss import SGDM_TWICE
 from wdattn.papers.ahn2024.claims.sources import OURS
 from wdattn.papers.ahn2024.experiments import ADAM, BASE, GAMMA, SGDM, SPHERE
 from wdattn.papers.ahn2024.reductions import condition, end_loss
-from wdattn.reproduction.design.claim import AllOf, Claim, Inside, instead
+from wdattn.reproduction.design.claim import AllOf, Claim, Control, Inside
 from wdattn.reproduction.design.effect import contrast, difference
 
 C9 = Claim(
@@ -23,7 +23,7 @@ C9 = Claim(
         ),
         low=log(1.5),
     ),
-    control=instead(SPHERE | {"stream": 1}, of=GAMMA),
+    control=Control(SPHERE | {"stream": 1}, of=GAMMA),
     source="Ahn et al. (2024), Section 4.1, condition number figure",
     expects='a picture: the gap is larger with heavy-tailed covariates, "some correlation"',
     threshold_source=OURS,
@@ -37,11 +37,11 @@ C12 = Claim(
     AllOf(
         tuple(
             # Both losses are in units of E y^2, which is 1 for either law.
-            Inside(difference(end_loss, of=GAMMA | arm, to=SPHERE | arm), low=log(5), label=name)
+            Inside(difference(end_loss, GAMMA | arm, minus=SPHERE | arm), low=log(5), label=name)
             for name, arm in (("SGDM", SGDM), ("Adam", ADAM))
         )
     ),
-    control=instead(GAMMA | {"stream": 1}, of=SPHERE),
+    control=Control(GAMMA | {"stream": 1}, of=SPHERE),
     source="Ahn et al. (2024), Section 4.1, loss figure",
     expects="a picture: both optimizers converge much faster with spherical covariates",
     threshold_source=OURS,
@@ -50,7 +50,7 @@ C13 = Claim(
     "C13",
     BASE,
     "Adam's relative gap does not vanish with spherical covariates.",
-    Inside(difference(end_loss, of=SPHERE | SGDM, to=SPHERE | ADAM), low=log(2)),
+    Inside(difference(end_loss, SPHERE | SGDM, minus=SPHERE | ADAM), low=log(2)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), Section 4.1, loss figure",
     expects="a picture: the relative gap does not shrink noticeably",

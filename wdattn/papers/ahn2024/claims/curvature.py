@@ -6,11 +6,11 @@ from wdattn.papers.ahn2024.claims.loss import SGDM_TWICE
 from wdattn.papers.ahn2024.claims.sources import LOWEST, OURS
 from wdattn.papers.ahn2024.experiments import ADAM, BASE, FEWER, FEWER_CONTEXTS, GAMMA, SGDM
 from wdattn.papers.ahn2024.reductions import condition, directional_smoothness, smoothness_slope
-from wdattn.reproduction.design.claim import Claim, Inside, instead
+from wdattn.reproduction.design.claim import Claim, Control, Inside
 from wdattn.reproduction.design.effect import difference, single
 
-ADAM_TWICE = instead(ADAM | {"stream": 1}, of=SGDM)
-ONE_LAYER = instead({"layers": 1})
+ADAM_TWICE = Control(ADAM | {"stream": 1}, of=SGDM)
+ONE_LAYER = Control({"layers": 1})
 DIRECTIONAL_PICTURE = "a picture: Adam's curve below that of SGD with momentum on a log scale"
 SMOOTHNESS_PICTURE = "a picture: log smoothness rises with log gradient norm, to a certain extent"
 
@@ -18,7 +18,7 @@ C6 = Claim(
     "C6",
     BASE,
     "The robust condition number is larger along SGD's path than along Adam's.",
-    Inside(difference(condition, of=SGDM, to=ADAM), low=log(1.17)),
+    Inside(difference(condition, SGDM, minus=ADAM), low=log(1.17)),
     control=ADAM_TWICE,
     source="Ahn et al. (2024), table of robust condition numbers, Setting 1",
     expects="ratio SGD to Adam 1.76 (sd 0.40) at iteration 750 and 1.58 (0.41) at 1250",
@@ -30,7 +30,7 @@ C7 = Claim(
     "C7",
     FEWER_CONTEXTS,
     "With fewer context tokens (n = 5) the robust condition number is larger along SGD's path.",
-    Inside(difference(condition, of=SGDM, to=ADAM), low=log(1.17)),
+    Inside(difference(condition, SGDM, minus=ADAM), low=log(1.17)),
     control=ADAM_TWICE,
     source="Ahn et al. (2024), table of robust condition numbers, Setting 2",
     expects="ratio SGD to Adam 3.14 (sd 0.97) at iteration 750 and 5.98 (2.86) at 1250",
@@ -42,7 +42,7 @@ C8 = Claim(
     "C8",
     BASE,
     "With heavy-tailed covariates the robust condition number is larger along SGD's path.",
-    Inside(difference(condition, of=GAMMA | SGDM, to=GAMMA | ADAM), low=log(1.17)),
+    Inside(difference(condition, GAMMA | SGDM, minus=GAMMA | ADAM), low=log(1.17)),
     control=ADAM_TWICE,
     source="Ahn et al. (2024), table of robust condition numbers, Setting 3",
     expects="ratio SGD to Adam 9.57 (sd 13.3) at iteration 750 and 6.53 (3.55) at 1250",
@@ -55,7 +55,7 @@ C10 = Claim(
     "C10",
     BASE,
     "The directional smoothness is lower along Adam's path.",
-    Inside(difference(directional_smoothness, of=SGDM, to=ADAM), low=log(2)),
+    Inside(difference(directional_smoothness, SGDM, minus=ADAM), low=log(2)),
     control=ONE_LAYER,
     source="Ahn et al. (2024), directional smoothness figure, Setting 1",
     expects=DIRECTIONAL_PICTURE,
@@ -75,7 +75,7 @@ C22 = Claim(
     "C22",
     BASE,
     "With fewer context tokens (n = 5) the directional smoothness is lower along Adam's path.",
-    Inside(difference(directional_smoothness, of=FEWER | SGDM, to=FEWER | ADAM), low=log(1.1)),
+    Inside(difference(directional_smoothness, FEWER | SGDM, minus=FEWER | ADAM), low=log(1.1)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), directional smoothness figure, Setting 2",
     expects=DIRECTIONAL_PICTURE,
@@ -87,7 +87,7 @@ C23 = Claim(
     "C23",
     BASE,
     "With heavy-tailed covariates the directional smoothness is lower along Adam's path.",
-    Inside(difference(directional_smoothness, of=GAMMA | SGDM, to=GAMMA | ADAM), low=log(1.1)),
+    Inside(difference(directional_smoothness, GAMMA | SGDM, minus=GAMMA | ADAM), low=log(1.1)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), directional smoothness figure, Setting 3",
     expects=DIRECTIONAL_PICTURE,

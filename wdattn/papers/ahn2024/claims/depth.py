@@ -10,11 +10,11 @@ from wdattn.papers.ahn2024.reductions import (
     end_loss,
     end_loss_anyway,
 )
-from wdattn.reproduction.design.claim import AllOf, Claim, Inside, instead
+from wdattn.reproduction.design.claim import AllOf, Claim, Control, Inside
 from wdattn.reproduction.design.effect import contrast, difference
 
 DEEP, MIDDLE, SHALLOW = {"layers": 8}, {"layers": 4}, {"layers": 2}
-NO_DEPTH = instead(SHALLOW | {"stream": 1}, of=(DEEP, MIDDLE))
+NO_DEPTH = Control(SHALLOW | {"stream": 1}, of=(DEEP, MIDDLE))
 OPTIMIZERS = {"SGDM": SGDM, "Adam": ADAM}
 REMARK = (
     "With 8 layers the prediction is a polynomial of degree 6561 in the data. Outlier prompts "
@@ -38,7 +38,7 @@ def loss_gap(reduction):
 
 def fall(reduction, arm):
     """How much lower the loss is at 8 layers than at 2."""
-    return difference(reduction, of=SHALLOW | arm, to=DEEP | arm)
+    return difference(reduction, SHALLOW | arm, minus=DEEP | arm)
 
 
 def condition_gap(reduction):

@@ -14,10 +14,10 @@ from wdattn.papers.ahn2024.experiments import (
     SOFTMAX_ATTENTION,
 )
 from wdattn.papers.ahn2024.reductions import end_loss
-from wdattn.reproduction.design.claim import Claim, Inside, instead
+from wdattn.reproduction.design.claim import Claim, Control, Inside
 from wdattn.reproduction.design.effect import difference
 
-SGDM_TWICE = instead(SGDM | {"stream": 1}, of=ADAM)
+SGDM_TWICE = Control(SGDM | {"stream": 1}, of=ADAM)
 GAP_PICTURE = (
     'a picture: Adam below SGD with momentum, "to different extents" in the three settings'
 )
@@ -26,8 +26,8 @@ C1 = Claim(
     "C1",
     BASE,
     "Adam reaches a much lower loss than SGD with momentum.",
-    Inside(difference(end_loss, of=SGDM, to=ADAM), low=log(2)),
-    control=instead({"layers": 1}),
+    Inside(difference(end_loss, SGDM, minus=ADAM), low=log(2)),
+    control=Control({"layers": 1}),
     source="Ahn et al. (2024), gap figure, Setting 1",
     expects="Adam about 15 times lower at iteration 1250 and about 5 times lower at 10 000 (read "
     "off the authors' notebook plot)",
@@ -37,7 +37,7 @@ C2 = Claim(
     "C2",
     BASE,
     "With fewer context tokens (n = 5) Adam still reaches a lower loss than SGD with momentum.",
-    Inside(difference(end_loss, of=FEWER | SGDM, to=FEWER | ADAM), low=log(1.05)),
+    Inside(difference(end_loss, FEWER | SGDM, minus=FEWER | ADAM), low=log(1.05)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), gap figure, Setting 2",
     expects=GAP_PICTURE,
@@ -50,7 +50,7 @@ C3 = Claim(
     "C3",
     BASE,
     "With heavy-tailed covariates Adam reaches a lower loss than SGD with momentum.",
-    Inside(difference(end_loss, of=GAMMA | SGDM, to=GAMMA | ADAM), low=log(1.2)),
+    Inside(difference(end_loss, GAMMA | SGDM, minus=GAMMA | ADAM), low=log(1.2)),
     control=SGDM_TWICE,
     source="Ahn et al. (2024), gap figure, Setting 3",
     expects=GAP_PICTURE,
@@ -63,9 +63,9 @@ C18 = Claim(
     SOFTMAX,
     "Linear attention trains to a much lower loss than softmax attention.",
     Inside(
-        difference(end_loss, of=SOFTMAX_ATTENTION | ADAM, to=LINEAR_ATTENTION | ADAM), low=log(2)
+        difference(end_loss, SOFTMAX_ATTENTION | ADAM, minus=LINEAR_ATTENTION | ADAM), low=log(2)
     ),
-    control=instead(LINEAR_ATTENTION | {"stream": 1}, of=SOFTMAX_ATTENTION),
+    control=Control(LINEAR_ATTENTION | {"stream": 1}, of=SOFTMAX_ATTENTION),
     source="Ahn et al. (2024), softmax figure",
     expects="a picture: linear attention's log loss falls much faster",
     threshold_source=OURS,

@@ -11,10 +11,10 @@ from wdattn.papers.ahn2024.experiments import (
     SPHERE,
 )
 from wdattn.papers.ahn2024.reductions import excess_tail, noise_tail
-from wdattn.reproduction.design.claim import Claim, Inside, instead
+from wdattn.reproduction.design.claim import Claim, Control, Inside
 from wdattn.reproduction.design.effect import difference, single
 
-GAUSSIAN = instead({"gaussian": True})
+GAUSSIAN = Control({"gaussian": True})
 DEEP, SHALLOW = {"layers": 8}, {"layers": 2}
 
 C4 = Claim(
@@ -34,8 +34,8 @@ C5 = Claim(
     "C5",
     NOISE,
     "Heavier-tailed covariates give heavier-tailed gradient noise.",
-    Inside(difference(noise_tail, of=GAMMA, to=SPHERE), low=log(1.5)),
-    control=instead(SPHERE | {"stream": 1}, of=GAMMA),
+    Inside(difference(noise_tail, GAMMA, minus=SPHERE), low=log(1.5)),
+    control=Control(SPHERE | {"stream": 1}, of=GAMMA),
     source="Ahn et al. (2024), Section 4.1, noise histograms for spherical and heavy-tailed "
     "covariates",
     expects="a picture: a much longer right tail with heavy-tailed covariates",
@@ -45,8 +45,8 @@ C16 = Claim(
     "C16",
     DEPTH_NOISE,
     "Gradient noise is heavier-tailed at 8 layers than at 2.",
-    Inside(difference(noise_tail, of=DEEP, to=SHALLOW), low=log(1.05)),
-    control=instead(SHALLOW | {"stream": 1}, of=DEEP),
+    Inside(difference(noise_tail, DEEP, minus=SHALLOW), low=log(1.05)),
+    control=Control(SHALLOW | {"stream": 1}, of=DEEP),
     source="Ahn et al. (2024), Section 4.2, noise histograms",
     expects="a picture: the noise of L = 6 and 8 heavier than that of L = 2 and 4",
     threshold_source=OURS,

@@ -51,7 +51,7 @@ DEPTH_NOISE = Experiment(
 NETWORK_NOISE = Experiment(
     "network-noise",
     Noise,
-    {"setting": "network", "batch": 2000, "noise_batches": 100_000},
+    {"covariates": "network", "batch": 2000, "noise_batches": 100_000},
     WATCH,
     scales={
         "smoke": Scale(2, SMOKE),

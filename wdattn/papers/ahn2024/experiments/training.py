@@ -9,16 +9,16 @@ from wdattn.reproduction.design.references import Best
 
 def grid(run):
     """Ten rates about those that the authors chose of ten; their own grid is not printed."""
-    if run.setting == "network":
+    if run.covariates == "network":
         return (0.001, 0.01, 0.05, 0.1)
-    if run.setting == "sphere" and run.optimizer == "sgdm":
+    if run.covariates == "sphere" and run.optimizer == "sgdm":
         return (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-    if run.setting == "sphere":
+    if run.covariates == "sphere":
         return (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     return (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
-SEARCHED = {"lr": Best(grid, by=end_loss)}
+SEARCHED = {"learning_rate": Best(grid, by=end_loss)}
 SEARCH_NOTE = (
     "rates are searched on three seeds that are not judged (the paper does not say on which) in a "
     "grid of ours that holds the authors' choices"
@@ -106,12 +106,12 @@ DEPTH = Experiment(
     scales={
         "smoke": Scale(
             2,
-            SMOKE | {"lr": 0.01},
+            SMOKE | {"learning_rate": 0.01},
             _only(SMOKE_WATCH, "loss", "evaluation_loss", "condition", "condition_path"),
         ),
         "laptop": Scale(
             3,
-            LAPTOP | {"lr": Best((0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2), end_loss)},
+            LAPTOP | {"learning_rate": Best((0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2), end_loss)},
         ),
         "paper": Scale(6, SEARCHED),
     },
@@ -136,12 +136,12 @@ SOFTMAX = Experiment(
     scales={
         "smoke": Scale(
             2,
-            SMOKE | {"lr": 0.05},
+            SMOKE | {"learning_rate": 0.05},
             _only(SMOKE_WATCH, "loss", "evaluation_loss"),
         ),
         "laptop": Scale(
             3,
-            {"batch": 256, "steps": 800, "lr": Best((0.02, 0.05, 0.1), end_loss)},
+            {"batch": 256, "steps": 800, "learning_rate": Best((0.02, 0.05, 0.1), end_loss)},
         ),
         "paper": Scale(6, SEARCHED),
     },
@@ -162,7 +162,7 @@ SOFTMAX = Experiment(
 NETWORK = Experiment(
     "network",
     Regression,
-    {"setting": "network", "batch": 2000},
+    {"covariates": "network", "batch": 2000},
     _only(
         WATCH,
         "loss",
@@ -209,7 +209,7 @@ LARGE = Experiment(
     scales={
         "smoke": Scale(
             2,
-            {"batch": 16, "steps": 4, "evaluation_prompts": 16, "lr": 0.01},
+            {"batch": 16, "steps": 4, "evaluation_prompts": 16, "learning_rate": 0.01},
             {"loss": last(2), "evaluation_loss": every(2)},
         ),
         "paper": Scale(6, SEARCHED),
