@@ -5,17 +5,20 @@ argument, the value and what is allowed. NumPy's numbers count as Python's.
 import math
 import operator
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "array",
     "axes",
     "choice",
     "flag",
     "flag_or_none",
+    "function",
+    "function_or_none",
     "integer",
     "integer_or_none",
     "integers",
@@ -145,6 +148,31 @@ def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
     if not (value is None or isinstance(value, str)) or value not in known:
         raise ValueError(f"`{name}` must be one of {', '.join(map(str, known))}, got {value!r}")
     return value
+
+
+def function(name: str, value: Any) -> Callable:
+    """A callable."""
+    if not callable(value):
+        raise ValueError(f"`{name}` must be callable, got {value!r}")
+    return value
+
+
+def function_or_none(name: str, value: Any) -> Callable | None:
+    """None, or a callable."""
+    if value is not None and not callable(value):
+        raise ValueError(f"`{name}` must be None or callable, got {value!r}")
+    return value
+
+
+def array(name: str, value: Any, *names: str) -> np.ndarray:
+    """`numbers` with as many axes as are named, none of length 0."""
+    given = numbers(name, value)
+    if given.ndim != len(names) or not given.size:
+        wanted = f"({', '.join(names)}{',' * (len(names) == 1)})"
+        raise ValueError(
+            f"`{name}` must be an array {wanted}, no axis of length 0, got the shape {given.shape}"
+        )
+    return given
 
 
 def shape_or_none(name: str, value: Any) -> tuple[int, ...] | None:

@@ -338,9 +338,7 @@ def test_a_picture_is_drawn_anew_where_its_code_changed(first, drawn, tmp_path, 
     assert names == ["beside", "whole"] * 2
 
 
-def test_a_kill_while_a_page_is_written_keeps_the_old(
-    call, first, drawn, tmp_path, monkeypatch
-):
+def test_a_kill_while_a_page_is_written_keeps_the_old(call, first, drawn, tmp_path, monkeypatch):
     paper, _ = drawn
     page = write_report([paper], tmp_path, silent)
     before = page.read_bytes()
