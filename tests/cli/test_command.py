@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 from wdattn import backend_choice, cli, install, papers
-from wdattn.cli import report, spectra
+from wdattn.cli import report
 from wdattn.cli.command import COMMANDS, parser
 from wdattn.ledger import Ledger, stored
 from wdattn.reproduction import WorkerLost
@@ -216,11 +216,23 @@ def test_backends(capsys, monkeypatch):
 def test_list(capsys):
     assert cli.main(["list"]) == 0
     out = capsys.readouterr().out
-    for key in papers.keys():
-        paper = papers.lookup(key)
-        assert key in out and all(claim.sentence in out for claim in paper.claims)
-        assert all(f"{name}*" in out for name in paper.headline)
-    assert cli.main(["list", papers.keys()[0]]) == 0
+    paper = papers.lookup(KEY)
+    assert KEY in out and all(claim.sentence in out for claim in paper.claims)
+    assert all(f"{name}*" in out for name in paper.headline)
+    assert cli.main(["list", KEY]) == 0
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("line", ["list", "reproduce --dry-run", "report", "backends"])
+def test_tables_fit_narrow_terminals(capsys, results, monkeypatch, width, line):
+    monkeypatch.setenv("COLUMNS", str(width))
+    arguments = line.split()
+    if arguments[0] == "reproduce":
+        arguments += ["--scale", "smoke", "--backend", BACKEND, "--out", str(results / "empty")]
+    capsys.readouterr()
+    assert cli.main([*arguments, *([str(results)] if line == "report" else [])]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.split("\n"))) <= width and "\N{HORIZONTAL ELLIPSIS}" not in out
 
 
 # What the options come to
@@ -267,8 +279,8 @@ def test_defaults(asked):
 
 def test_keys(asked):
     cli.main(["reproduce", "--all", "--seeds", "3"])
-    assert [key for key, _ in asked] == list(papers.keys())
-    assert asked[0][1]["seeds"] == range(3)
+    assert [key for key, _ in asked] == [KEY]
+    assert asked[0][1]["seeds"] == (0, 1, 2)
 
 
 def test_an_interrupt_is_told(capsys, monkeypatch):
@@ -336,58 +348,6 @@ def test_a_dry_run_writes_nothing(capsys, tmp_path):
     assert not out.exists()
 
 
-# Spectra
-
-
-@pytest.fixture
-def attention_file(tmp_path):
-    """A saved model with one attention layer of two heads."""
-    inputs = keras.Input((3, 6))
-    attention = keras.layers.MultiHeadAttention(2, 4, name="attention")
-    keras.Model(inputs, attention(inputs, inputs)).save(tmp_path / "model.keras")
-    return tmp_path / "model.keras", attention
-
-
-def test_spectra_formats(capsys, attention_file):
-    path, attention = attention_file
-    said = {}
-    for form in spectra.FORMATS:
-        command = ["spectra", str(path), "--format", form, "--backend", BACKEND]
-        assert cli.main(command) == 0
-        said[form] = capsys.readouterr().out
-    rows = json.loads(said["json"])
-    assert [(row["layer"], row["product"], row["head"]) for row in rows] == [
-        ("attention", "key_query", 0), ("attention", "key_query", 1),
-        ("attention", "value_output", 0), ("attention", "value_output", 1),
-    ]  # fmt: skip
-    query, _, key, *_ = attention.get_weights()
-    dense = np.linalg.svd(key[:, 1].astype("float64") @ query[:, 1].T, compute_uv=False)
-    np.testing.assert_allclose(rows[1]["singular_values"], dense[:4], rtol=1e-12)
-    assert {"pseudo_rank", "balancedness", "nuclear_ratio"} <= rows[0].keys()
-    assert said["csv"].count("\n") == 5 and said["csv"].startswith("index,layer,head,")
-    assert "W_Kᵀ W_Q" in said["table"] and "0: attention" in said["table"]
-
-
-def test_spectra_of_one_layer_with_biases_and_a_figure(capsys, attention_file, tmp_path):
-    path, attention = attention_file
-    attention.set_weights([np.ones_like(weight) for weight in attention.get_weights()])
-    figure = tmp_path / "heads.png"
-    line = ["spectra", str(path), "--layer", "0", "--format", "json", "--backend", BACKEND]
-    assert cli.main([*line, "--biases", "--figure", str(figure)]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out)[0]["left_rows"] == 7 and err == f"figure: {figure}\n"
-    assert figure.read_bytes().startswith(b"\x89PNG")
-    line[3] = "1"
-    assert "`layer` must be in 0 to 0" in refused(capsys, line)
-    assert "not supported" in refused(capsys, [*line[:2], "--figure", "x.doc", *line[6:]])
-
-
-def test_spectra_of_a_model_without_attention(capsys, tmp_path):
-    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "m.keras")
-    line = refused(capsys, ["spectra", str(tmp_path / "m.keras"), "--backend", BACKEND])
-    assert "must hold attention layers that wdattn knows, got none" in line
-
-
 # In a process of its own
 
 
@@ -428,25 +388,6 @@ for bad in (["reproduce", "x"], ["reproduce", "--seeds", "0"], ["report", "nowhe
 print(sorted({"keras", "jax", "tensorflow", "torch"} & set(sys.modules)))
 """
     assert fresh(code).splitlines()[-1] == "[]"
-
-
-def test_spectra_of_safetensors_load_no_keras(tmp_path):
-    header = {
-        f"h.0.attn.{name}.weight": {"dtype": "F32", "shape": shape, "data_offsets": offsets}
-        for name, shape, offsets in (("c_attn", [4, 12], [0, 192]), ("c_proj", [4, 4], [192, 256]))
-    }
-    text = json.dumps(header).encode()
-    numbers = np.random.default_rng(0).normal(size=64).astype("<f4").tobytes()
-    path, figure = tmp_path / "m.safetensors", tmp_path / "heads.svg"
-    path.write_bytes(len(text).to_bytes(8, "little") + text + numbers)
-    code = f"""
-import sys
-from wdattn.cli import main
-main(["spectra", {str(path)!r}, "--heads", "2", "--figure", {str(figure)!r}])
-print(sorted({{"keras", "jax", "tensorflow", "torch"}} & set(sys.modules)))
-"""
-    assert fresh(code).splitlines()[-1] == "[]"
-    assert figure.read_text("utf-8").startswith("<?xml")
 
 
 def test_python_dash_m():
@@ -505,9 +446,9 @@ def test_a_reader_that_has_gone_costs_the_table_alone(fresh_results):
     assert b"Traceback" not in err and b"Exception ignored" not in err
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
 def test_a_full_device_costs_the_table_alone(fresh_results):
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         process = started(*SMOKE, "--out", fresh_results, stdout=full)
         _, err = process.communicate(timeout=300)
     assert process.returncode == 1 and is_whole(fresh_results)
