@@ -135,7 +135,7 @@ def _writable(out) -> Path:
         probe = folder / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
-    except (OSError, TypeError) as error:
+    except (OSError, TypeError, ValueError) as error:  # a file, a number, a null byte
         why = getattr(error, "strerror", None) or error
         raise ValueError(f"`out` must be a folder that can be written, got {out}: {why}") from None
     return folder
