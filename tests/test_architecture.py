@@ -14,29 +14,38 @@ from pathlib import Path
 
 import pytest
 
+import wdattn
+
 PACKAGE = Path(__file__).parents[1] / "wdattn"
 
 MAY_ENTER = {
     "cli": "autodiff backend callbacks data diagnostics initializers layers ledger models ops "
-    "optimizers papers plots replicas reproduction schedules spectra",
+    "optimizers papers plots replicas reproduction schedules spectra weights",
     "papers": "autodiff data diagnostics initializers layers ledger models ops optimizers plots "
     "reproduction schedules spectra",
     "ledger": "plots reproduction",
     "reproduction": "autodiff backend diagnostics optimizers replicas schedules",
     "callbacks": "diagnostics optimizers schedules",
-    "diagnostics": "autodiff layers ops optimizers spectra",
-    "models": "autodiff initializers layers ops",
+    "diagnostics": "autodiff layers ops optimizers spectra weights",
+    "models": "autodiff initializers layers ops weights",
     "replicas": "autodiff backend optimizers",
     "optimizers": "backend schedules",
     "layers": "initializers ops",
     "autodiff": "backend",
     "ops": "backend",
-    **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules", "spectra"), ""),
+    "spectra": "weights",
+    **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules", "weights"), ""),
 }
-ARROWS = {room: {"arguments", *others.split()} for room, others in MAY_ENTER.items()}
-ARROWS["arguments"] = set()  # plain checks, which every room may use
+ARROWS = {room: {"arguments", "install", *others.split()} for room, others in MAY_ENTER.items()}
+# Plain checks, and what to type for a missing extra: every room may use them.
+ARROWS |= {"arguments": set(), "install": set()}
 
-SAME_ROOM = {"__main__": "cli", "backend_choice": "backend", "reproduce": "papers"}
+SAME_ROOM = {
+    "__main__": "cli",
+    "backend_choice": "backend",
+    "reproduce": "papers",
+    "spectra_command": "cli",
+}
 """Names at the top of the package that belong to a room of another name."""
 
 BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
@@ -46,8 +55,13 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
-    r"wdattn(\.(__main__|cli|arguments|backend_choice|ledger|reproduction|papers|spectra|spectra\.\w+"
+<<<<<<< HEAD
+    r"wdattn(\.(__main__|cli|arguments|backend_choice|install|ledger|reproduction|papers|spectra|spectra\.\w+"
     r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
+=======
+    r"wdattn(\.(__main__|cli|arguments|backend_choice|ledger|reproduction|papers|spectra_command"
+    r"|(spectra|weights)(\.\w+)?|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
+>>>>>>> weights
 )
 
 
@@ -340,6 +354,11 @@ def test_what_runs_before_the_backend_is_chosen_does_not_load_keras():
     assert {"wdattn", "wdattn.cli", "wdattn.papers.ahn2024.claims"} <= set(light)
     roads = {module: road_to_keras(module, SOURCES) for module in light}
     assert {module: road for module, road in roads.items() if road} == {}
+
+
+def test_the_backend_is_chosen_before_each_room_that_loads_keras():
+    rooms = {f"wdattn.{room}" for room in wdattn._ROOMS}
+    assert {room for room in rooms if road_to_keras(room, SOURCES)} == wdattn._LOADS_KERAS
 
 
 def test_the_road_to_keras_is_found_through_packages_and_not_through_functions():

@@ -4,14 +4,20 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import types
+from pathlib import Path
 
+import keras
 import pytest
 
-from wdattn import backend_choice
+from wdattn import backend_choice, install
 from wdattn.backend_choice import NoBackend, choose, installed, use
+
+CHECKOUT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -134,20 +140,21 @@ def test_an_unknown_backend_raises_and_lists(have, monkeypatch, name):
 
 def test_what_is_not_installed_comes_with_the_line_to_type(have, monkeypatch):
     have("jax")
-    with pytest.raises(NoBackend, match=r'^torch \(--backend\) is not installed; type: '
-                                        r'pip install "wdattn\[torch\]"$'):  # fmt: skip
+    line = re.escape(install.missing("torch"))
+    with pytest.raises(NoBackend, match=rf"^torch \(--backend\) is not installed; type: {line}$"):
         choose("torch")
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    with pytest.raises(NoBackend, match=r'KERAS_BACKEND.*pip install "wdattn\[tensorflow\]"$'):
+    with pytest.raises(
+        NoBackend, match=f"KERAS_BACKEND.*{re.escape(install.missing('tensorflow'))}$"
+    ):
         choose()
 
 
 def test_no_backend_at_all(have, keras_json):
     have()
     keras_json(backend="torch")
-    with pytest.raises(
-        NoBackend, match=r'^no backend is installed; type: pip install "wdattn\[jax'
-    ):
+    line = re.escape(install.missing("jax"))
+    with pytest.raises(NoBackend, match=f"^no backend is installed; type: {line}$"):
         choose()
 
 
@@ -183,3 +190,81 @@ print(sorted({"keras", "jax", "torch", "tensorflow", "numpy"} & set(sys.modules)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+# Run in a process where no other backend than `only` can be found, as where it is not installed.
+HIDE = """
+import os, sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in hidden:
+            return self.finder.find_spec(name, path, target)
+
+os.environ.pop("KERAS_BACKEND", None)
+hidden = {{"jax", "torch", "tensorflow"}} - {{{only!r}}}
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+{code}
+import keras
+print(keras.config.backend())
+"""
+FIRST = {
+    "a class of a room": "from wdattn.layers import MultiHeadAttention",
+    "a room on first use": "import wdattn; wdattn.optimizers",
+    "reproduce": "import wdattn; wdattn.reproduce('ahn2024', claim='C3', scale='smoke', seeds=2)",
+}
+BACKEND = keras.config.backend()
+
+
+def fresh(code, only, folder):
+    """What a new process prints that has one backend, and what it says where it fails."""
+    return subprocess.run(
+        [sys.executable, "-c", HIDE.format(only=only, code=code)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("code", FIRST.values(), ids=FIRST)
+def test_what_is_loaded_first_chooses_the_backend_that_is_installed(code, tmp_path):
+    ran = fresh(code, BACKEND, tmp_path)
+    assert ran.stdout.splitlines()[-1:] == [BACKEND], ran.stderr
+
+
+def test_without_a_backend_the_first_room_says_what_to_type(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = fresh("import wdattn.layers", None, tmp_path)
+    assert ran.returncode and ran.stderr.splitlines()[-1].endswith(install.missing("jax"))
+
+
+def test_what_keras_has_loaded_already_is_used(tmp_path):
+    other = {"jax": "torch", "torch": "tensorflow", "tensorflow": "jax"}[BACKEND]
+    code = f"""
+os.environ["KERAS_BACKEND"] = {BACKEND!r}
+import keras
+os.environ["KERAS_BACKEND"] = {other!r}
+import wdattn.layers
+"""
+    assert fresh(code, BACKEND, tmp_path).stdout == f"{BACKEND}\n"
+
+
+def test_in_a_checkout_the_line_names_it(monkeypatch, tmp_path):
+    (tmp_path / "constraints.txt").touch()
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    line = f'pip install -c {tmp_path}/constraints.txt -e "{tmp_path}/[torch]"'
+    assert install.missing("torch") == line
+    monkeypatch.chdir(tmp_path)
+    assert install.missing("torch") == 'pip install -c constraints.txt -e ".[torch]"'
+
+
+def test_without_a_checkout_the_line_names_where_the_package_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    assert install.missing("hub") == install.pip_line("hub")
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["urls"]["Repository"] == install.REPOSITORY
+    assert {"hub", "cv", *backend_choice.BACKENDS} <= set(project["optional-dependencies"])

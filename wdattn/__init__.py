@@ -6,6 +6,7 @@ classes is loaded after `import wdattn.layers` (or `.models`, `.optimizers`), wh
 """
 
 import importlib
+import sys
 
 __version__ = "0.1.0.dev0"
 
@@ -27,6 +28,24 @@ _ROOMS = (
     "reproduction",
     "schedules",
     "spectra",
+    "weights",
+)
+
+_LOADS_KERAS = frozenset(
+    f"wdattn.{room}"
+    for room in (
+        "autodiff",
+        "backend",
+        "callbacks",
+        "diagnostics",
+        "initializers",
+        "layers",
+        "models",
+        "ops",
+        "optimizers",
+        "replicas",
+        "schedules",
+    )
 )
 
 __all__ = ["__version__", "reproduce", *_ROOMS]
@@ -42,3 +61,19 @@ def __getattr__(name: str):
 
 def __dir__():
     return sorted(__all__)
+
+
+class _BackendFirst:
+    """Chooses the backend just before the first room that loads Keras, unless Keras is loaded.
+
+    It stands in `sys.meta_path`, since `import wdattn.layers` calls nothing else of this file, and
+    finds no module itself.
+    """
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in _LOADS_KERAS and "keras" not in sys.modules:
+            importlib.import_module("wdattn.backend_choice").use()
+
+
+sys.meta_path.insert(0, _BackendFirst)

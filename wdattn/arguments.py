@@ -4,6 +4,7 @@ argument, the value and what is allowed. NumPy's numbers count as Python's.
 
 import math
 import operator
+import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -18,11 +19,13 @@ __all__ = [
     "integers",
     "is_integer",
     "is_real",
+    "numbers",
     "pair",
     "real",
     "real_or_none",
     "seed_or_none",
     "shape_or_none",
+    "text",
 ]
 
 
@@ -105,9 +108,17 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """One of the names that are known."""
-    if not isinstance(value, str) or value not in (known := tuple(known)):
+def text(name: str, value: Any) -> str:
+    """A str."""
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` must be a str, got {value!r}")
+    return value
+
+
+def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
+    """One of the names that are known, of which None may be one."""
+    known = tuple(known)
+    if not (value is None or isinstance(value, str)) or value not in known:
         raise ValueError(f"`{name}` must be one of {', '.join(map(str, known))}, got {value!r}")
     return value
 
@@ -128,6 +139,21 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     if len(sizes) != 2 or not all(_is_between(size, 1, None) for size in sizes):
         raise ValueError(f"`{name}` must be an int >= 1 or a pair of these, got {value!r}")
     return operator.index(sizes[0]), operator.index(sizes[1])
+
+
+def numbers(name: str, value: Any) -> np.ndarray:
+    """A float64 array of any shape; strings, booleans and complex numbers are refused, NaN is not.
+
+    What is one already is not copied.
+    """
+    try:
+        given = np.asarray(value)
+        # Kind V are narrow floats that NumPy itself does not know, such as bfloat16.
+        if given.dtype.kind in "iufV":
+            return given.astype("float64", copy=False)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"`{name}` must be an array of real numbers, got {reprlib.repr(value)}")
 
 
 def _is_between(value: Any, least: int, most: int | None) -> bool:

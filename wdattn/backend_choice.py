@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from wdattn import install
+
 BACKENDS = ("jax", "torch", "tensorflow")
 """In the order in which they are tried when nothing says which."""
 
@@ -50,7 +52,7 @@ def choose(asked: str | None = None) -> tuple[str, str]:
             _check(name, source)
             return name, source
     if not installed():
-        raise NoBackend('no backend is installed; type: pip install "wdattn[jax]"')
+        raise NoBackend(f"no backend is installed; type: {install.missing('jax')}")
     configured = _configured()
     if configured in installed():
         return configured, str(_keras_json())
@@ -81,7 +83,7 @@ def _check(name, source):
     if name not in BACKENDS:
         raise ValueError(f"{source} must be one of {', '.join(BACKENDS)}, got {name!r}")
     if name not in installed():
-        raise NoBackend(f'{name} ({source}) is not installed; type: pip install "wdattn[{name}]"')
+        raise NoBackend(f"{name} ({source}) is not installed; type: {install.missing(name)}")
 
 
 def _keras_json() -> Path:

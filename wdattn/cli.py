@@ -1,23 +1,24 @@
 """The `wdattn` command: parses, calls, prints. A backend is chosen before Keras is imported."""
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wdattn import __version__, backend_choice, papers, plots, spectra
+<<<<<<< HEAD
+from wdattn import __version__, backend_choice, install, papers, plots, spectra
+=======
+from wdattn import __version__, backend_choice, papers, spectra_command
+>>>>>>> weights
 from wdattn.ledger import Ledger, report
 from wdattn.reproduction import Live, StoreBusy, WorkerLost
 
 SCALES = ("smoke", "laptop", "paper")
 FORMATS = ("table", "markdown", "json", "html")
-SPECTRA_FORMATS = ("table", "json", "csv")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,27 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--format", choices=FORMATS, default="table")
     command.set_defaults(call=_report)
 
-    command = commands.add_parser("spectra", help="singular values, rank and balance of every head")
-    command.add_argument(
-        "source",
-        metavar="FILE|PRESET",
-        help="a .keras file; a .safetensors file (or its .safetensors.index.json) in Hugging "
-        "Face's naming of GPT-2, BERT, ViT or LLaMA, read without a backend; or a keras-hub preset",
-    )
-    command.add_argument("--format", choices=SPECTRA_FORMATS, default="table")
-    command.add_argument("--figure", metavar="FILE", help="also draw every head into this file")
-    command.add_argument("--layer", type=int, metavar="L", help="only this layer, counted from 0")
-    command.add_argument(
-        "--heads",
-        type=int,
-        metavar="N",
-        help="query heads of a layer, for .safetensors without a config.json beside it",
-    )
-    command.add_argument(
-        "--biases", action="store_true", help="count biases as one more input held at 1"
-    )
-    command.add_argument("--backend", choices=backend_choice.BACKENDS)
-    command.set_defaults(call=_spectra)
+    spectra_command.add_to(commands)
 
     command = commands.add_parser("backends", help="which backends are installed, which is used")
     command.set_defaults(call=_backends)
@@ -220,45 +201,6 @@ def _report(options) -> int:
     return 0
 
 
-def _spectra(options) -> int:
-    rows = spectra.rows_of(_layers(options), options.biases, options.layer or 0)
-    if not rows:
-        raise ValueError(f"{options.source} must hold attention layers that wdattn knows, got none")
-    if options.figure:
-        _draw(rows, options.source, options.figure)
-    if options.format == "table":
-        Console().print(spectra.as_table(rows))
-    else:
-        print({"json": spectra.as_json, "csv": spectra.as_csv}[options.format](rows))
-    return 0
-
-
-def _layers(options):
-    """The attention layers, one at a time; a backend is loaded for whole models alone."""
-    if spectra.is_safetensors(options.source):
-        return spectra.hugging_face_layers(options.source, options.heads, options.layer)
-    if options.heads is not None:
-        raise ValueError("--heads is for .safetensors files alone: a Keras model knows its heads")
-    backend_choice.use(options.backend)
-    for room in ("layers", "models"):  # registers the classes that a file may hold
-        importlib.import_module(f"wdattn.{room}")
-    diagnostics = importlib.import_module("wdattn.diagnostics")
-    model = diagnostics.load_model(options.source)
-    return diagnostics.iterate_attention_layers(model, options.layer)
-
-
-def _draw(rows, source, file):
-    blocks, null = spectra.panels(rows)
-    figure = plots.spectra(
-        blocks,
-        null=null,
-        title=f"Attention heads of {Path(source).name or source}",
-        note="Singular values of each head's product over the largest one.",
-    )
-    figure.savefig(file, dpi=150)
-    print(f"figure: {file}", file=sys.stderr)
-
-
 def _backends(options) -> int:
     table = Table("backend", "version", "used")
     found = backend_choice.installed()
@@ -268,7 +210,7 @@ def _backends(options) -> int:
         used, source = "", str(error)
     for name in backend_choice.BACKENDS:
         version = backend_choice.version(name) if name in found else ""
-        shown = version or f'not installed: pip install "wdattn[{name}]"'
+        shown = version or f"not installed: {install.missing(name)}"
         table.add_row(name, Text(shown), Text(f"yes ({source})" if name == used else ""))
     Console().print(table)
     if not used:

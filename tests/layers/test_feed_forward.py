@@ -61,3 +61,42 @@ def test_masks_go_through():
     x = keras.layers.Embedding(5, 4, mask_zero=True)(np.array([[1, 2, 0]]))
     mask = FeedForward(6)(x)._keras_mask
     assert ops.convert_to_numpy(mask).tolist() == [[True, True, False]]
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4), (2, 3, 5, 4)], ids=str)
+def test_any_number_of_axes_before_the_features(rng, shape):
+    x = rng.normal(size=shape)
+    layer = FeedForward(6, "relu", dtype="float64")
+    layer.build((*shape[:-1], 4))
+    weights = [rng.normal(size=w.shape) for w in layer.get_weights()]
+    layer.set_weights(weights)
+    first, first_bias, second, second_bias = weights
+    wanted = np.maximum(x @ first + first_bias, 0) @ second + second_bias
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3, None)], ids=str)
+def test_bad_shapes(shape):
+    with pytest.raises(ValueError, match="`inputs` must be"):
+        FeedForward(6).build(shape)
+
+
+def test_its_projections_write_out_their_axes():
+    """An ellipsis makes TensorFlow's gradient 50 times slower, and Keras cannot quantize it."""
+    layer = FeedForward(6, "swiglu")
+    layer.build((None, 5, 4))
+    assert {dense.equation for dense in (layer.hidden, layer.gate, layer.output_dense)} == {
+        "abi,io->abo"
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method:UserWarning")
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_quantized(rng, mode):
+    x = rng.normal(size=(3, 5, 8)).astype("float32")
+    inputs = keras.Input((5, 8))
+    model = keras.Model(inputs, FeedForward(16, "swiglu")(inputs))
+    before = model.predict(x, verbose=0)
+    model.quantize(mode)
+    error = np.abs(model.predict(x, verbose=0) - before).max() / np.abs(before).max()
+    assert 0 < error < 0.1  # some roundings of 1/127 or 1/16

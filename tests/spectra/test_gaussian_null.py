@@ -30,8 +30,12 @@ def test_a_seed_is_a_result():
     assert first.nuclear_ratio != other.nuclear_ratio
 
 
-@pytest.mark.parametrize("name", ["left_rows", "right_rows", "rank", "draws"])
-def test_bad_sizes(name):
-    sizes = {"left_rows": 4, "right_rows": 4, "rank": 2, "draws": 2} | {name: 0}
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
+@pytest.mark.parametrize("name", ["left_rows", "right_rows", "rank", "draws", "seed"])
+@pytest.mark.parametrize("value", [-1, 2.5, 4.0, np.nan, True, None, "4"])
+def test_bad_sizes(name, value):
+    sizes = {"left_rows": 4, "right_rows": 4, "rank": 2, "draws": 2} | {name: value}
+    with pytest.raises(ValueError, match=f"`{name}` must be an int >= [01], got"):
         gaussian_null(**sizes)
+    if name != "seed":
+        with pytest.raises(ValueError, match=f"`{name}` must be an int >= 1, got 0"):
+            gaussian_null(**(sizes | {name: 0}))

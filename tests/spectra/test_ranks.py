@@ -53,8 +53,24 @@ def test_bad_values(rank, values):
         rank(values)
 
 
-@pytest.mark.parametrize("choice", [{"share": 0.0}, {"share": 1.1}, {"width": 0}])
+@pytest.mark.parametrize("rank", [pseudo_rank, entropy_rank, stable_rank])
+@pytest.mark.parametrize("values", [[True, False], ["1", "2"], [1j, 2.0], None])
+def test_what_is_no_number(rank, values):
+    with pytest.raises(ValueError, match="`singular_values` must be an array of real numbers"):
+        rank(values)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [*({"share": share} for share in (0.0, 1.1, np.nan, True, "0.95", None)),
+     *({"width": width} for width in (0, 2.5, 4.0, np.nan, np.inf, True, "4"))],
+)  # fmt: skip
 def test_bad_choices(choice):
     (name,) = choice
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         pseudo_rank([1.0], **choice)
+
+
+def test_numbers_of_numpy_are_numbers():
+    ranks = pseudo_rank(np.ones(4, "float32"), np.int64(8), np.float32(0.5))
+    assert (ranks.count, ranks.of_width) == (2, 0.25)

@@ -17,6 +17,8 @@ ACTIVATIONS = {
 }
 """Name: the function, and whether it gates a second projection."""
 
+TOKEN_AXES = "abcdefgh"  # letters of an equation
+
 
 @keras.saving.register_keras_serializable("wdattn")
 class FeedForward(keras.layers.Layer):
@@ -40,14 +42,14 @@ class FeedForward(keras.layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `(..., features)` float.
+        inputs: `(batch, ..., features)` float, of the rank that it was built with.
         training: bool. Whether dropout acts.
 
     Returns:
         Tensor of the shape of `inputs`.
 
     Raises:
-        ValueError: if an argument is not of this kind.
+        ValueError: if an argument is not of this kind, or `inputs` not of this shape.
     """
 
     def __init__(
@@ -74,6 +76,8 @@ class FeedForward(keras.layers.Layer):
         self.seed = arguments.seed_or_none("seed", seed)
 
     def build(self, input_shape):
+        if not 2 <= len(input_shape) <= 1 + len(TOKEN_AXES) or input_shape[-1] is None:
+            raise ValueError(f"`inputs` must be (batch, ..., features), got {tuple(input_shape)}")
         self.hidden = self._dense("hidden", self.hidden_dim, input_shape)
         if ACTIVATIONS[self.activation][1]:
             self.gate = self._dense("gate", self.hidden_dim, input_shape)
@@ -106,17 +110,5 @@ class FeedForward(keras.layers.Layer):
         }
 
     def _dense(self, name, width, shape):
-        dense = keras.layers.EinsumDense(
-            "...i,io->...o",  # `Dense` rounds float64 to float32 on PyTorch
-            output_shape=width,
-            bias_axes="o" if self.use_bias else None,
-            kernel_initializer=keras_objects.fresh(
-                self.kernel_initializer, self.path, name, "kernel"
-            ),
-            bias_initializer=keras_objects.fresh(self.bias_initializer, self.path, name, "bias"),
-            name=name,
-            dtype=self.dtype_policy,
-        )
-        dense.supports_masking = True
-        dense.build(shape)
-        return dense
+        tokens = TOKEN_AXES[: len(shape) - 1]
+        return keras_objects.projection(self, name, f"{tokens}i,io->{tokens}o", (width,), shape)

@@ -1,5 +1,6 @@
 """Keras objects as arguments of layers: each function gives what Keras makes of an argument, or
-raises a `ValueError` that names the argument, the value and what is allowed.
+raises a `ValueError` that names the argument, the value and what is allowed. And `projection`, the
+one part that most layers are made of.
 """
 
 import keras
@@ -72,6 +73,34 @@ def config(given):
 def fresh(initializer, *place):
     """A copy for another variable. Those of `wdattn.initializers` draw by place: no two are one."""
     return initializer.at(*place) if isinstance(initializer, Seeded) else initializer.clone()
+
+
+def projection(owner, name, equation, sizes, input_shape, **kwargs):
+    """An `EinsumDense` of a layer, built, with the initializers and the policy of that layer.
+
+    Args:
+        owner: a layer with `use_bias`, `kernel_initializer` and `bias_initializer`.
+        name: str, of the projection in that layer.
+        equation: as of `keras.layers.EinsumDense`, all axes written out: with an ellipsis Keras can
+            neither quantize the projection nor, on TensorFlow, differentiate it fast.
+        sizes: of the output's axes that the kernel brings, its last ones; each has a bias.
+        input_shape: of what the projection is called on.
+        **kwargs: more arguments of `keras.layers.EinsumDense`.
+    """
+    output = equation.partition("->")[2]
+    dense = keras.layers.EinsumDense(  # `Dense` rounds float64 to float32 on PyTorch
+        equation,
+        output_shape=(None,) * (len(output) - 1 - len(sizes)) + tuple(sizes),
+        bias_axes=output[-len(sizes) :] if owner.use_bias else None,
+        kernel_initializer=fresh(owner.kernel_initializer, owner.path, name, "kernel"),
+        bias_initializer=fresh(owner.bias_initializer, owner.path, name, "bias"),
+        name=name,
+        dtype=owner.dtype_policy,
+        **kwargs,
+    )
+    dense.supports_masking = True  # a token stays a token; Keras would warn
+    dense.build(input_shape)
+    return dense
 
 
 def _from_keras(name, given, get, allowed):

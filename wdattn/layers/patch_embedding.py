@@ -54,17 +54,10 @@ class PatchEmbedding(keras.layers.Layer):
     def build(self, input_shape):
         self.compute_output_shape(input_shape)
         rows, columns = self.patch_size
-        place = (self.path, "projection")
-        self.projection = keras.layers.EinsumDense(
-            "bpi,io->bpo",  # `Dense` rounds float64 to float32 on PyTorch
-            output_shape=(None, self.embed_dim),
-            bias_axes="o" if self.use_bias else None,
-            kernel_initializer=keras_objects.fresh(self.kernel_initializer, *place, "kernel"),
-            bias_initializer=keras_objects.fresh(self.bias_initializer, *place, "bias"),
-            name="projection",
-            dtype=self.dtype_policy,
+        patches = (input_shape[0], None, rows * columns * input_shape[-1])
+        self.projection = keras_objects.projection(
+            self, "projection", "bpi,io->bpo", (self.embed_dim,), patches
         )
-        self.projection.build((input_shape[0], None, rows * columns * input_shape[-1]))
 
     def call(self, inputs):
         self.compute_output_shape(inputs.shape)

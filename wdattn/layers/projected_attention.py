@@ -4,7 +4,6 @@ import keras
 
 from wdattn import arguments
 from wdattn.layers import keras_objects
-from wdattn.layers.projection import projection
 
 PLAIN = ("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "seed")
 OBJECTS = (
@@ -58,19 +57,26 @@ class ProjectedAttention(keras.layers.Layer):
 
     def _split(self, name, width, shape, **kwargs):
         """A projection to heads of a width."""
-        output = (None, self.num_heads, width)
-        return projection(self, name, "btd,dhk->bthk", output, shape, **kwargs)
+        sizes = (self.num_heads, width)
+        return self._projection(name, "btd,dhk->bthk", sizes, shape, **kwargs)
 
     def _joined(self, width, query_shape):
         """The projection of heads of a width to the output."""
-        outputs = self._outputs(query_shape)
-        letters = "xyzuvw"[: len(outputs)]
-        return projection(
+        sizes = self._outputs(query_shape)
+        letters = "xyzuvw"[: len(sizes)]
+        heads = (*query_shape[:2], self.num_heads, width)
+        return self._projection("attention_output", f"bthd,hd{letters}->bt{letters}", sizes, heads)
+
+    def _projection(self, *place, **kwargs):
+        return keras_objects.projection(
             self,
-            "attention_output",
-            f"bthd,hd{letters}->bt{letters}",
-            (None, *outputs),
-            (*query_shape[:2], self.num_heads, width),
+            *place,
+            kernel_regularizer=self.kernel_regularizer,
+            bias_regularizer=self.bias_regularizer,
+            activity_regularizer=self.projection_regularizer,
+            kernel_constraint=self.kernel_constraint,
+            bias_constraint=self.bias_constraint,
+            **kwargs,
         )
 
     def _build_query_key(self, query_shape, key_shape):

@@ -15,9 +15,9 @@ from wdattn.reproduction.design.effect import (
 )
 from wdattn.reproduction.design.experiment import Experiment, Scale, Settings, at, end, every, last
 from wdattn.reproduction.design.paper import Figure, Paper
-from wdattn.reproduction.design.references import Best
+from wdattn.reproduction.design.references import Best, Choice
 from wdattn.reproduction.design.system import Snapshot, System
-from wdattn.reproduction.judge.judgement import Judgement, Part
+from wdattn.reproduction.judge.judgement import Beside, Judgement, Part
 from wdattn.reproduction.judge.records import Records, judge, load
 from wdattn.reproduction.judge.statistics import t_interval
 from wdattn.reproduction.run.executor import Executor, Request
@@ -27,7 +27,9 @@ from wdattn.reproduction.run.workers import WorkerLost
 
 __all__ = [
     "AllOf",
+    "Beside",
     "Best",
+    "Choice",
     "Claim",
     "Control",
     "Effect",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wdattn.reproduction import Best, Record, Scale, reads
+from wdattn.reproduction import Best, Choice, Record, Scale, reads
 from wdattn.reproduction.design.references import NoneFinite, Unresolved, resolve, trials
 
 GRID, SEEDS = (0.1, 0.2, 0.4), (50, 51)
@@ -28,19 +28,18 @@ def scores(experiment, finder, table):
 
 def test_the_smallest_mean_wins(experiment, finder):
     table = {0.1: (1, 9), 0.2: (4, 4), 0.4: (3, 7)}
-    resolved, notes = resolve(experiment, "laptop", ARM, scores(experiment, finder, table))
+    resolved, (chosen,) = resolve(experiment, "laptop", ARM, scores(experiment, finder, table))
     assert resolved == {"kind": "fancy", "learning_rate": 0.2}
-    assert notes == ["kind fancy: learning_rate = 0.2 of (0.1, 0.2, 0.4)"]
+    assert chosen == Choice("learning_rate", 0.2, (0.1, 0.2, 0.4), {"kind": "fancy"})
+    assert not chosen.at_an_end
     assert ARM["learning_rate"] is BEST
 
 
 @pytest.mark.parametrize("best", [0.1, 0.4])
 def test_a_winner_at_the_end_of_the_grid_is_told(experiment, finder, best):
     table = {rate: (0, 0) if rate == best else (1, 1) for rate in GRID}
-    _, notes = resolve(experiment, "laptop", ARM, scores(experiment, finder, table))
-    assert notes == [
-        f"kind fancy: learning_rate = {best} of (0.1, 0.2, 0.4), at the end of the grid"
-    ]
+    _, (chosen,) = resolve(experiment, "laptop", ARM, scores(experiment, finder, table))
+    assert chosen.value == best and chosen.at_an_end
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])

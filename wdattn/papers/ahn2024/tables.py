@@ -124,13 +124,13 @@ def markdown(records: Records) -> str:
 def _chosen(experiment: Experiment, scale: str, arm: Arm, records: Records) -> str:
     """The rate that `resolve` finds in the records; "" where the search was not made."""
     try:
-        resolved, notes = resolve(experiment, scale, arm, records.find)
+        resolved, chosen = resolve(experiment, scale, arm, records.find)
     except Unresolved:
         return ""
     except NoneFinite:
         return "none finite"
-    edge = "*" if any(note.endswith("at the end of the grid") for note in notes) else ""
-    return f"{resolved['learning_rate']}{edge}" if notes else ""
+    edge = "*" if any(choice.at_an_end for choice in chosen) else ""
+    return f"{resolved['learning_rate']}{edge}" if chosen else ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

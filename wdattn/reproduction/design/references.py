@@ -52,6 +52,28 @@ class Best:
         return float(np.mean(values)) if np.isfinite(values).all() else np.inf
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a `Best` was resolved to.
+
+    Args:
+        setting: name of the searched setting.
+        value: the grid value that was chosen.
+        grid: the values it was chosen from.
+        arm: the settings, besides the searched one, for which it was chosen.
+    """
+
+    setting: str
+    value: Any
+    grid: tuple[Any, ...]
+    arm: Arm
+
+    @property
+    def at_an_end(self) -> bool:
+        """Whether it is the first or the last value of the grid."""
+        return self.value in (self.grid[0], self.grid[-1])
+
+
 def look_up(
     find: Find, experiment: Experiment, scale: str, settings: Settings, columns: Iterable[str]
 ) -> Record | None:
@@ -72,25 +94,23 @@ def trials(experiment: Experiment, scale: str, arm: Arm) -> Iterator[tuple[Setti
                     yield experiment.run(scale, {**arm, name: value}, seed), column
 
 
-def resolve(experiment: Experiment, scale: str, arm: Arm, find: Find) -> tuple[Arm, list[str]]:
-    """The arm with values in place of references, and a line on each choice.
+def resolve(experiment: Experiment, scale: str, arm: Arm, find: Find) -> tuple[Arm, list[Choice]]:
+    """The arm with values in place of references, and each choice.
 
     Raises:
         Unresolved: if a run that it needs is missing.
         NoneFinite: if no grid value gave a finite score.
     """
-    resolved, notes = dict(arm), []
+    resolved, chosen = dict(arm), []
     for name, best in _references(experiment, scale, arm).items():
         grid = _grid(experiment, scale, arm, best)
         scores = [_score(experiment, scale, arm, name, best, value, find) for value in grid]
         if not np.isfinite(scores).any():
             raise NoneFinite(f"no {name} of {grid} gave a finite score in {experiment.name!r}")
-        place = int(np.argmin(scores))
-        resolved[name] = grid[place]
-        edge = ", at the end of the grid" if place in (0, len(grid) - 1) else ""
-        told = ", ".join(f"{key} {value}" for key, value in arm.items() if key != name)
-        notes.append(f"{told}: {name} = {grid[place]} of {grid}{edge}")
-    return resolved, notes
+        resolved[name] = grid[int(np.argmin(scores))]
+        told = {key: value for key, value in arm.items() if key != name}
+        chosen.append(Choice(name, resolved[name], tuple(grid), told))
+    return resolved, chosen
 
 
 def _references(experiment: Experiment, scale: str, arm: Arm) -> Mapping[str, Best]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,14 @@ from wdattn.reproduction.design.claim import (
     Inside,
 )
 from wdattn.reproduction.design.effect import Effect, Record
-from wdattn.reproduction.design.references import Find, NoneFinite, Unresolved, look_up, resolve
+from wdattn.reproduction.design.references import (
+    Choice,
+    Find,
+    NoneFinite,
+    Unresolved,
+    look_up,
+    resolve,
+)
 from wdattn.reproduction.judge.statistics import t_interval
 from wdattn.reproduction.run.cells import SKIPPED
 
@@ -28,11 +35,14 @@ class Part:
         label: names it where a claim has several.
         unit: of effect, interval and ends.
         values: one a seed that was judged.
-        effect: their mean, or None if one is not finite or there are fewer than two.
+        effect: their mean, or None if one is not finite or there are fewer than two. Where each
+            cell is held to the ends (`criterion` is "every"): the value that lies farthest out, and
+            `values` are the same of each seed.
         interval: 95 % Student t interval of the mean over seeds, or None.
         low: lower end of the criterion.
         high: upper end of the criterion.
         verdict: one of the four words.
+        criterion: what is held to the ends: the "interval", or "every" cell of every seed.
     """
 
     label: str
@@ -43,6 +53,26 @@ class Part:
     low: float
     high: float
     verdict: str
+    criterion: str = "interval"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An effect that a claim reports without judging it.
+
+    Args:
+        label: what it is.
+        unit: of its numbers.
+        values: one a seed.
+        effect: their mean, or None if one is not finite or there are fewer than two.
+        interval: 95 % Student t interval of the mean over seeds, or None.
+    """
+
+    label: str
+    unit: str
+    values: tuple[float, ...]
+    effect: float | None
+    interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -54,17 +84,19 @@ class Judgement:
         parts: each condition.
         set_aside: seeds with an arm in which the precondition did not hold.
         why: one sentence with the numbers.
-        choices: what references were resolved to.
-        beside: a sentence for each effect that the claim reports without judging it, and one on
-            skipped steps if there are any.
+        choices: what searches chose.
+        beside: effects that the claim reports without judging them.
+        skipped: the largest share, of any run, of steps that were skipped as their gradient is not
+            finite.
     """
 
     verdict: str
     parts: tuple[Part, ...] = ()
     set_aside: tuple[int, ...] = ()
     why: str = ""
-    choices: tuple[str, ...] = field(default=())
-    beside: tuple[str, ...] = field(default=())
+    choices: tuple[Choice, ...] = ()
+    beside: tuple[Beside, ...] = ()
+    skipped: float = 0.0
 
 
 def judge_runs(
@@ -105,13 +137,12 @@ def judge_runs(
     why = "; ".join(_sentence(part, claim.minimum_seeds) for part in parts)
     if aside:
         why += f"; seeds set aside: {', '.join(map(str, aside))}"
-    beside = [
-        _told(label, effect, [effect.of(runs[seed][len(effects) + i]) for seed in kept])
+    beside = tuple(
+        _beside(label, effect, [effect.of(runs[seed][len(effects) + i]) for seed in kept])
         for i, (label, effect) in enumerate(shown.items())
-    ]
-    if share := max(_skipped(record) for seed in kept for arms in runs[seed] for record in arms):
-        beside.append(f"steps skipped as their gradient is not finite: up to {100 * share:.2g} %")
-    return Judgement(verdict, parts, aside, why, choices, tuple(beside))
+    )
+    skipped = max(_skipped(record) for seed in kept for arms in runs[seed] for record in arms)
+    return Judgement(verdict, parts, aside, why, choices, beside, skipped)
 
 
 def _skipped(record: Record) -> float:
@@ -121,23 +152,27 @@ def _skipped(record: Record) -> float:
     return float(record[SKIPPED][-1]) / record.settings.steps
 
 
-def _told(label: str, effect: Effect, values: list[float]) -> str:
-    """An effect in words, without ends to hold it against."""
+def _beside(label: str, effect: Effect, values: list[float]) -> Beside:
+    return Beside(label, effect.unit, tuple(values), *_mean(values))
+
+
+def _mean(values: Sequence[float]) -> tuple[float, tuple[float, float]] | tuple[None, None]:
+    """Mean and interval of values that are at least two, and all finite."""
     if len(values) < 2 or not np.isfinite(values).all():
-        return f"{label}: {[round(value, 3) for value in values]}"
-    return f"{label}: {_measured(effect.unit, float(np.mean(values)), t_interval(values))}"
+        return None, None
+    return float(np.mean(values)), t_interval(values)
 
 
 def _gather(claim, find, scale, seeds, effects):
     """Records by seed, then effect, then arm; and the choices made by references."""
     runs: dict[int, list[list[Record]]] = {seed: [] for seed in seeds}
-    choices: dict[str, None] = {}
+    choices: list[Choice] = []
     for effect in effects:
         read, arms = claim.read_by(effect), []
         for arm in effect.arms:
-            resolved, notes = resolve(claim.experiment, scale, arm, find)
+            resolved, chosen = resolve(claim.experiment, scale, arm, find)
             arms.append(resolved)
-            choices.update(dict.fromkeys(notes))
+            choices += [one for one in chosen if one not in choices]
         for seed in seeds:
             found = []
             for arm in arms:
@@ -155,11 +190,9 @@ def _learnt(claim, parts):
 
 
 def _part(condition: Inside, values: list[float], minimum: int) -> Part:
-    effect, interval, verdict = None, None, INCONCLUSIVE
-    if len(values) >= 2 and np.isfinite(values).all():
-        effect, interval = float(np.mean(values)), t_interval(values)
-        if len(values) >= minimum:
-            verdict = _place(interval, condition.low, condition.high)
+    (effect, interval), verdict = _mean(values), INCONCLUSIVE
+    if interval is not None and len(values) >= minimum:
+        verdict = _place(interval, condition.low, condition.high)
     return Part(
         condition.label,
         condition.effect.unit,
