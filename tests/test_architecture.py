@@ -55,13 +55,9 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
-<<<<<<< HEAD
-    r"wdattn(\.(__main__|cli|arguments|backend_choice|install|ledger|reproduction|papers|spectra|spectra\.\w+"
+    r"wdattn(\.(__main__|cli|arguments|backend_choice|install|ledger|reproduction|papers"
+    r"|spectra_command|(spectra|weights)(\.\w+)?"
     r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
-=======
-    r"wdattn(\.(__main__|cli|arguments|backend_choice|ledger|reproduction|papers|spectra_command"
-    r"|(spectra|weights)(\.\w+)?|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
->>>>>>> weights
 )
 
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from wdattn.optimizers import update_rules
+from wdattn.optimizers import Knob, Update, update_rules
 from wdattn.reproduction import (
     Best,
     Claim,
@@ -118,7 +118,8 @@ def build(settings):
     model = keras.Sequential([keras.layers.Dense(1, name="out")])
     model.build((None, 3))
     rule = update_rules.SGD(0.9) if settings.kind == "plain" else update_rules.Adam()
-    return System(model=model, loss=squared_error, rule=rule, start=start, batch=batch)
+    update = Update(rule, Knob("learning_rate"), Knob("weight_decay"), clipnorm=Knob("clipnorm"))
+    return System(model=model, loss=squared_error, update=update, start=start, batch=batch)
 
 
 def height(snapshot):

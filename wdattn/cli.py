@@ -9,11 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-<<<<<<< HEAD
-from wdattn import __version__, backend_choice, install, papers, plots, spectra
-=======
-from wdattn import __version__, backend_choice, papers, spectra_command
->>>>>>> weights
+from wdattn import __version__, backend_choice, install, papers, spectra_command
 from wdattn.ledger import Ledger, report
 from wdattn.reproduction import Live, StoreBusy, WorkerLost
 

@@ -273,7 +273,7 @@ def _size(paper, members) -> tuple[int, float]:
     system = paper.system(members[0])
     parameters = sum(weight.size for weight in system.start(members[0]))
     batch = sum(array.nbytes for array in system.batch(members[0], 0))
-    copies = 2 + system.rule.slots  # weights, gradients, optimizer state
+    copies = 2 + system.update.slots  # weights, gradients, optimizer state
     return parameters, len(members) * (4 * copies * parameters + 2 * batch)
 
 

@@ -22,14 +22,14 @@ class Killed(BaseException):
 class NumpyReplicas:
     """`Replicas` for the toy's dense layer, without the second that a compilation takes."""
 
-    def __init__(
-        self, model, loss, rule, starts, rates, decays, clipnorms, batch_of, skip_nonfinite
-    ):
+    def __init__(self, model, loss, update, starts, knobs, batch_of, skip_nonfinite):
         assert not skip_nonfinite
-        self.rows = np.stack([np.concatenate([w.ravel() for w in start]) for start in starts])
+        rows = [np.concatenate([w.ravel() for w in start.values()]) for start in starts]
+        self.paths, self.rows = tuple(starts[0]), np.stack(rows)
         self.buffers, self.steps_taken = np.zeros_like(self.rows), 0
-        self.rates, self.decays = (np.float32(v)[:, None] for v in (rates, decays))
-        self.momentum, self.batch_of = np.float32(0.9 if rule.slots == 1 else 0.5), batch_of
+        self.rates = np.float32(knobs["learning_rate"])[:, None]
+        self.decays = np.float32(knobs["weight_decay"])[:, None]
+        self.momentum, self.batch_of = np.float32(0.9 if update.slots == 1 else 0.5), batch_of
 
     def step(self, x, y):
         with np.errstate(all="ignore"):
@@ -42,7 +42,8 @@ class NumpyReplicas:
             return np.mean(residual**2, 1)
 
     def weights(self, replica):
-        return [self.rows[replica, :3, None].copy(), self.rows[replica, 3:].copy()]
+        arrays = self.rows[replica, :3, None].copy(), self.rows[replica, 3:].copy()
+        return dict(zip(self.paths, arrays, strict=True))
 
     def state(self):
         return {"taken": np.array(self.steps_taken), "rows": self.rows, "buffers": self.buffers}

@@ -6,7 +6,7 @@ import keras
 
 from wdattn.data import in_context_regression
 from wdattn.models import LinearTransformer
-from wdattn.optimizers import update_rules
+from wdattn.optimizers import Knob, Update, update_rules
 from wdattn.papers.ahn2024 import network
 from wdattn.papers.ahn2024.settings import Regression
 from wdattn.reproduction.design.system import System
@@ -23,7 +23,12 @@ def build(settings: Regression) -> System:
     return System(
         model=_model(settings.covariates, settings.layers, settings.dim, settings.activation),
         loss=squared_error,
-        rule=RULES[settings.optimizer],
+        update=Update(
+            RULES[settings.optimizer],
+            Knob("learning_rate"),
+            Knob("weight_decay"),
+            clipnorm=Knob("clipnorm"),
+        ),
         start=start,
         batch=batch,
         skip_nonfinite=True,  # at 8 layers an outlier prompt overflows float32
