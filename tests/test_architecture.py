@@ -57,7 +57,7 @@ SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short 
 LIGHT = re.compile(
     r"wdattn(\.(__main__|cli|arguments|backend_choice|install|ledger|reproduction|papers"
     r"|spectra_command|(spectra|weights)(\.\w+)?"
-    r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
+    r"|papers\.\w+(\.(arms|findings(\.\w+)?|paper|settings))?))?"
 )
 
 

@@ -1,7 +1,7 @@
 """A toy paper: its settings, records that were made up, and a system small enough to train."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -26,6 +26,7 @@ from wdattn.reproduction import (
     reads,
     single,
 )
+from wdattn.reproduction.run.stacking import Size
 
 WEIGHTS = np.array([[1.0], [-2.0], [0.5]])
 """What the toy's batches are made with."""
@@ -40,12 +41,7 @@ class Toy(Settings):
     depth: int = 2
 
     def filled(self):
-        return Toy(
-            **{
-                **self.values(),
-                "learning_rate": 0.1 if self.learning_rate is None else self.learning_rate,
-            }
-        )
+        return self if self.learning_rate is not None else replace(self, learning_rate=0.1)
 
 
 @pytest.fixture
@@ -69,7 +65,7 @@ def experiment():
         },
         source="Toy et al. (2024), Figure 1",
         expects="plain above fancy",
-        deviations={"smoke": "shallow"},
+        notes={"smoke": "shallow"},
     )
 
 
@@ -83,10 +79,10 @@ def finder():
                 return None
             found = {}
             for name in columns:
-                steps = np.array(experiment.times(scale, name, settings.steps))
+                steps = np.array(experiment.at(scale).times(name, settings.steps))
                 cells = np.broadcast_to(values(settings, name), steps.shape)
                 found[name] = steps, cells.astype("float64")
-            return Record(settings, found, {"backend": "jax"})
+            return Record(settings, found, {"backend": "jax", "id": settings.run_id("toy", "jax")})
 
         return find
 
@@ -96,10 +92,13 @@ def finder():
 # What can be trained: linear regression on fresh batches, by one dense layer
 
 
+KERNEL, BIAS = "out/kernel", "out/bias"
+
+
 def start(settings):
     """Kernel and bias of iterate 0."""
     rng = np.random.default_rng([settings.seed, 1])
-    return [rng.normal(size=(3, 1)).astype("float32"), np.zeros(1, "float32")]
+    return {KERNEL: rng.normal(size=(3, 1)).astype("float32"), BIAS: np.zeros(1, "float32")}
 
 
 def batch(settings, step):
@@ -129,7 +128,7 @@ def height(snapshot):
 
 def width(snapshot):
     """Two numbers: the iterate and the bias."""
-    return [snapshot.step, snapshot.weights[1][0]]
+    return [snapshot.step, snapshot.weights[BIAS][0]]
 
 
 def stride(snapshot):
@@ -146,17 +145,17 @@ class ToyPaper(Paper):
 
     code: str = "toy-1"
 
-    def build(self):
+    def build(self, settings):
         return self.code
 
     def system(self, settings):
         return build(settings)
 
-    def measures(self):
-        return MEASURES
+    def size(self, settings):
+        return Size(4)
 
-    def figures(self):
-        return ()
+    def measures(self, settings):
+        return MEASURES
 
 
 @reads("loss")

@@ -65,7 +65,7 @@ def test_a_row_has_the_claim_and_its_numbers(made):
 
 
 def test_a_control_that_was_not_run_is_null(made, experiment):
-    absent = [experiment.run("laptop", FANCY | {"stream": 1}, seed) for seed in range(5)]
+    absent = [experiment.at("laptop").run(FANCY | {"stream": 1}, seed) for seed in range(5)]
     found = made(absent=absent)
     assert found["verdict"] == "reproduced"
     assert found["control"] is None and found["control_parts"] is None

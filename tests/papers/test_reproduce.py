@@ -149,7 +149,7 @@ def test_the_whole_paper_runs_and_is_drawn(tmp_path):
     assert len(ledger[15]["beside"]) == 2
     page = papers.write_report(tmp_path).read_text("utf-8")
     drawn = {path.name.split("-smoke")[0] for path in tmp_path.glob("ahn2024/figures/*.png")}
-    figures = papers.lookup("ahn2024").figures()
+    figures = papers.lookup("ahn2024").figures
     assert drawn - {"ledger.png"} == {
         f.name for f in figures if f.drawn_at("smoke") and not f.across
     }

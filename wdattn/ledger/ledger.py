@@ -57,9 +57,9 @@ def row(
         "why": judged.why,
         "expects": claim.expects or experiment.expects,
         "threshold_source": claim.threshold_source,
-        "deviations": experiment.deviations.get(scale, ""),
-        "choices": list(judged.choices),
-        "beside": list(judged.beside),
+        "deviations": experiment.at(scale).deviations(),
+        "choices": [str(choice) for choice in judged.choices],
+        "beside": [str(one) for one in judged.beside],
         "remark": claim.remark,
         "versions": dict(versions),
     }

@@ -100,7 +100,7 @@ def _pictures(paper, records, rows) -> Iterator[tuple[str, Any, Row]]:
             "backend": ", ".join(dict.fromkeys(one["backend"] for one in rows)),
         },
     )
-    for figure in paper.figures():
+    for figure in paper.figures:
         shown = [one for one in rows if figure.claim in ("", one["claim"])]
         runs = [(one, *_drawn_on(figure, one)) for one in shown if figure.drawn_at(one["scale"])]
         for scale, seeds in dict.fromkeys((scale, seeds) for _, scale, seeds in runs):
@@ -115,7 +115,7 @@ def _pictures(paper, records, rows) -> Iterator[tuple[str, Any, Row]]:
 
 def _drawn_on(figure: Figure, one: Row) -> tuple[str, tuple[int, ...]]:
     """Scale and seeds of the figure beside that row; a study has seeds of its own."""
-    own = tuple(one["seeds"]) if figure.claim else figure.experiment.scale(one["scale"]).seed_list()
+    own = tuple(one["seeds"]) if figure.claim else figure.experiment.at(one["scale"]).seeds
     return one["scale"], own
 
 
@@ -145,7 +145,7 @@ def _drawn(paper, figure: Figure, found, scale, seeds) -> Iterator[tuple[str, An
 def _found(figure: Figure, records: Records, scale, seeds):
     """Label to the records of that arm by seed, of the panels for which all are there."""
     found, lacking = {}, set()
-    for label, arm in figure.arms.items():
+    for label, arm in figure.shown(scale).items():
         found[label] = _records(figure, records, scale, arm, seeds)
         if None in found[label]:
             lacking.add(figure.panel(label))
@@ -154,9 +154,9 @@ def _found(figure: Figure, records: Records, scale, seeds):
 
 def _records(figure: Figure, records: Records, scale, arm, seeds):
     """The arm's record of each seed, None where it is missing."""
+    at_scale = figure.experiment.at(scale)
     try:
-        resolved, _ = resolve(figure.experiment, scale, arm, records.find)
+        runs = [resolve(at_scale, arm, seed, records.find) for seed in seeds]
     except (NoneFinite, Unresolved):
         return [None]
-    runs = [figure.experiment.run(scale, resolved, seed) for seed in seeds]
-    return [look_up(records.find, figure.experiment, scale, run, figure.columns) for run in runs]
+    return [look_up(records.find, at_scale, run, figure.columns) for run in runs]

@@ -12,10 +12,11 @@ from wdattn.papers.lookup import KEYS, lookup
 from wdattn.reproduction.design.claim import Claim
 from wdattn.reproduction.design.experiment import Arm
 from wdattn.reproduction.design.paper import Figure, Paper
-from wdattn.reproduction.design.references import Unresolved
-from wdattn.reproduction.run.executor import Executor, Request
+from wdattn.reproduction.run.costs import costs as outlook
+from wdattn.reproduction.run.executor import Executor
 from wdattn.reproduction.run.progress import Progress
 from wdattn.reproduction.run.store import Store
+from wdattn.reproduction.run.wanted import Request
 from wdattn.reproduction.run.workers import checked_jobs
 
 
@@ -110,7 +111,9 @@ def plan(
     costs = []
     for paper, claims, studies in select(key, experiment, claim):
         job = _job(paper, claims, studies, scale, seeds, Path(out))
-        costs += job.costs(job.requests(controls))
+        costs += [
+            {"paper": paper.key, **cost} for cost in outlook(job.executor, job.requests(controls))
+        ]
     return costs
 
 
@@ -127,9 +130,9 @@ def check(key=None, *, scale="laptop", experiment=None, claim=None, seeds=None) 
     seed_list(seeds)
     for paper, claims, _ in select(key, experiment, claim):
         if experiment is not None:
-            paper.experiments()[experiment].scale(scale)
+            paper.experiments()[experiment].at(scale)
         for chosen in claims:
-            chosen.experiment.scale(scale)
+            chosen.experiment.at(scale)
 
 
 def select(key, experiment, claim) -> list[tuple[Paper, tuple[Claim, ...], tuple[str, ...]]]:
@@ -165,7 +168,7 @@ def drawn(
     ids = {claim.id for claim in claims}
     return [
         figure
-        for figure in paper.figures()
+        for figure in paper.figures
         if figure.drawn_at(scale) and (figure.claim in ids or figure.experiment.name in studies)
     ]
 
@@ -183,7 +186,7 @@ class _Job:
     executor: Executor
 
     def judged(self, experiment) -> tuple[int, ...]:
-        own = experiment.scale(self.scale).seed_list()
+        own = experiment.at(self.scale).seeds
         return own if self.seeds is None else self.seeds
 
     def requests(self, controls: bool) -> list[Request]:
@@ -199,7 +202,7 @@ class _Job:
             seeds = self.judged(figure.experiment)
             wanted += [
                 Request(figure.experiment, arm, seeds, column)
-                for arm in figure.arms.values()
+                for arm in figure.shown(self.scale).values()
                 for column in figure.columns
                 if self.is_meant(figure, arm)
             ]
@@ -208,12 +211,13 @@ class _Job:
     def is_meant(self, figure: Figure, arm: Arm) -> bool:
         """Whether one of these claims reads the figure's arm, or no claim of the paper does."""
         experiment = figure.experiment
-        run = experiment.run(self.scale, arm, 0)
+        at_scale = experiment.at(self.scale)
+        run = at_scale.run(arm, 0)
 
         def is_read(claims):
             own = [claim for claim in claims if claim.experiment == experiment]
             arms = [read for claim in own for read in claim.arms()]
-            return any(experiment.run(self.scale, read, 0) == run for read in arms)
+            return any(at_scale.run(read, 0) == run for read in arms)
 
         return is_read(self.claims) or not is_read(self.paper.claims)
 
@@ -230,51 +234,6 @@ class _Job:
             )
             for claim in self.claims
         ]
-
-    def costs(self, requests) -> list[dict]:
-        plan: dict[str, dict] = {}
-        pending: dict[str, set] = {}
-        for request in requests:
-            experiment = request.experiment
-            try:
-                found = self.executor.expand([request])
-            except Unresolved:
-                found = self.executor.searched([request])
-                pending.setdefault(experiment.name, set()).update(
-                    experiment.run(self.scale, request.arm, seed) for seed in request.seeds
-                )
-            for name, wanted in found.items():
-                for settings, columns in wanted.items():
-                    plan.setdefault(name, {}).setdefault(settings, set()).update(columns)
-        return [self._cost(name, plan[name], len(pending.get(name, ()))) for name in plan]
-
-    def _cost(self, name, wanted, pending):
-        experiment = self.paper.experiments()[name]
-        lacking = self.executor.lacking(experiment, wanted)
-        stacks: dict[tuple, list] = {}
-        for settings in lacking or wanted:
-            stacks.setdefault(settings.group(), []).append(settings)
-        sizes = [_size(self.paper, members) for members in stacks.values()]
-        return {
-            "paper": self.paper.key,
-            "experiment": name,
-            "runs": len(wanted) + pending,
-            "stored": len(wanted) - len(lacking),
-            "steps": max(settings.steps for settings in wanted),
-            "parameters": max(parameters for parameters, _ in sizes),
-            "seconds": (len(lacking) + pending) * experiment.cost.get(self.scale, float("nan")),
-            "megabytes": max(size for _, size in sizes) / 2**20,
-            "searched": pending > 0,
-        }
-
-
-def _size(paper, members) -> tuple[int, float]:
-    """Parameters of one run, and bytes of a stack of these runs with one step's batches."""
-    system = paper.system(members[0])
-    parameters = sum(weight.size for weight in system.start(members[0]))
-    batch = sum(array.nbytes for array in system.batch(members[0], 0))
-    copies = 2 + system.update.slots  # weights, gradients, optimizer state
-    return parameters, len(members) * (4 * copies * parameters + 2 * batch)
 
 
 def _job(paper, claims, studies, scale, seeds, folder, progress=None, jobs=1) -> _Job:

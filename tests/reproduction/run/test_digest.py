@@ -10,6 +10,7 @@ from wdattn.papers import lookup
 from wdattn.reproduction.run import digest
 
 PAPER = lookup("ahn2024")
+RUN = PAPER.claims[0].experiment.at("smoke").run({}, 0)
 LAYER = "layers/linear_self_attention.py"
 
 
@@ -31,13 +32,13 @@ def forget():
 
 def build():
     forget()
-    return PAPER.build()
+    return PAPER.build(RUN)
 
 
 @pytest.fixture(scope="module")
 def before():
     """The digest of the code as it is; a copy has the same."""
-    return PAPER.build()
+    return PAPER.build(RUN)
 
 
 def edit(package, name, change):
@@ -71,7 +72,9 @@ def test_an_installed_release_is_its_version(package):
         "initializers/normal.py",
         "data/in_context_regression.py",
         "optimizers/update_rules.py",
-        "replicas.py",
+        "replicas/replicas.py",
+        "replicas/stacked_step.py",
+        "optimizers/update.py",
         "backend/__init__.py",
         "backend/_jax.py",
         "backend/_torch.py",
@@ -107,6 +110,8 @@ def test_a_changed_line_changes_it(package, before):
         "reproduction/judge/judgement.py",
         "ledger/report.py",
         "reproduction/run/executor.py",
+        "reproduction/run/store.py",
+        "reproduction/run/archive.py",
         "cli.py",
         "__init__.py",
         "__main__.py",

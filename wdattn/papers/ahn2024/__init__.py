@@ -2,6 +2,7 @@
 
 from wdattn.papers.ahn2024.claims import CLAIMS
 from wdattn.papers.ahn2024.experiments import LARGE, LARGE_NOISE
+from wdattn.papers.ahn2024.figures import FIGURES
 from wdattn.reproduction.design.paper import Paper
 
 PAPER = Paper(
@@ -11,6 +12,7 @@ PAPER = Paper(
     claims=CLAIMS,
     headline=("C1", "C5", "C6", "C10", "C11"),
     package="wdattn.papers.ahn2024",
+    figures=FIGURES,
     studies=(LARGE, LARGE_NOISE),
 )
 

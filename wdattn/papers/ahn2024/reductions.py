@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from wdattn.reproduction.design.effect import reads
+from wdattn.reproduction.design.reductions import reads
 from wdattn.reproduction.judge.statistics import least_squares_slope
 
 MOST_SKIPPED = 0.01

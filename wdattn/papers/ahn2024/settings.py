@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.settings import Settings
 
 RATES = {
     # (covariates, context tokens, optimizer): chosen by the authors from a grid of ten.

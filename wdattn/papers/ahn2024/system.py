@@ -9,7 +9,7 @@ from wdattn.models import LinearTransformer
 from wdattn.optimizers import Knob, Update, update_rules
 from wdattn.papers.ahn2024 import network
 from wdattn.papers.ahn2024.settings import Regression
-from wdattn.reproduction.design.system import System
+from wdattn.reproduction.design.system import System, weights_of
 
 RULES = {
     # Both betas are 0.9 in the authors' code; SGD keeps torch's momentum buffer.
@@ -21,7 +21,13 @@ RULES = {
 def build(settings: Regression) -> System:
     """The system of every run that can be stacked with this one."""
     return System(
-        model=_model(settings.covariates, settings.layers, settings.dim, settings.activation),
+        model=_model(
+            settings.covariates,
+            settings.layers,
+            settings.dim,
+            settings.activation,
+            settings.precision,
+        ),
         loss=squared_error,
         update=Update(
             RULES[settings.optimizer],
@@ -43,8 +49,8 @@ def squared_error(y_true, y_pred):
 def start(settings: Regression):
     """Weights of iterate 0, by seed alone: N(0, 0.05^2), Appendix B's student as torch starts."""
     if settings.covariates == "network":
-        return network.student(settings.seed).get_weights()
-    return LinearTransformer(settings.layers, settings.dim, seed=settings.seed).get_weights()
+        return weights_of(network.student(settings.seed))
+    return weights_of(LinearTransformer(settings.layers, settings.dim, seed=settings.seed))
 
 
 def batch(settings: Regression, step: int):
@@ -68,7 +74,7 @@ def prompts(settings: Regression, count: int, seed: int, stream: int, step: int 
 
 
 @lru_cache(maxsize=16)  # one model a kind, so that what measures it is compiled once
-def _model(setting, layers, dim, activation):
+def _model(setting, layers, dim, activation, precision):
     if setting == "network":
         return network.student(seed=0)
     return LinearTransformer(layers, dim, activation=activation, seed=0)

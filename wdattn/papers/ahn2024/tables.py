@@ -19,7 +19,7 @@ from wdattn.papers.ahn2024.experiments import (
 )
 from wdattn.papers.ahn2024.settings import RATES
 from wdattn.reproduction.design.experiment import Arm, Experiment
-from wdattn.reproduction.design.references import NoneFinite, Unresolved, resolve
+from wdattn.reproduction.design.references import NoneFinite, Unresolved, choices
 from wdattn.reproduction.judge.records import Records
 
 LAWS = {
@@ -56,10 +56,10 @@ def settings(scale: str = "laptop") -> str:
     rows = []
     for name, (experiment, arm) in TASKS.items():
         paper, ours = (
-            experiment.run("paper", arm | {"learning_rate": 0.0}, 0),
-            experiment.run(scale, arm, 0),
+            experiment.at("paper").run(arm | {"learning_rate": 0.0}, 0),
+            experiment.at(scale).run(arm, 0),
         )
-        seeds = [len(experiment.scale(which).seed_list()) for which in ("paper", scale)]
+        seeds = [len(experiment.at(which).seeds) for which in ("paper", scale)]
         sizes = ((paper.batch, ours.batch), (paper.steps, ours.steps), seeds)
         pairs = [f"{theirs} / {own}" for theirs, own in sizes]
         rows.append([name, paper.context, LAWS[paper.covariates], *pairs])
@@ -70,7 +70,9 @@ def settings(scale: str = "laptop") -> str:
 def rates() -> str:
     """Table 2: the rates that the authors chose, which the laptop scale uses."""
     tasks = dict.fromkeys(place[:2] for place in RATES)
-    runs = [(name, experiment.run("laptop", arm, 0)) for name, (experiment, arm) in TASKS.items()]
+    runs = [
+        (name, experiment.at("laptop").run(arm, 0)) for name, (experiment, arm) in TASKS.items()
+    ]
     names = {
         (run.covariates, run.context): name for name, run in reversed(runs)
     }  # the first of a task
@@ -101,7 +103,7 @@ def markdown(records: Records) -> str:
         records: where searched rates are read from.
     """
     base, large = (
-        experiment.run("paper", {"learning_rate": 0.0}, 0) for experiment in (BASE, LARGE)
+        experiment.at("paper").run({"learning_rate": 0.0}, 0) for experiment in (BASE, LARGE)
     )
     return "\n".join(
         [
@@ -124,13 +126,12 @@ def markdown(records: Records) -> str:
 def _chosen(experiment: Experiment, scale: str, arm: Arm, records: Records) -> str:
     """The rate that `resolve` finds in the records; "" where the search was not made."""
     try:
-        resolved, chosen = resolve(experiment, scale, arm, records.find)
+        found = list(choices(experiment.at(scale), arm, records.find))
     except Unresolved:
         return ""
     except NoneFinite:
         return "none finite"
-    edge = "*" if any(choice.at_an_end for choice in chosen) else ""
-    return f"{resolved['learning_rate']}{edge}" if chosen else ""
+    return ", ".join(f"{one.value}{'*' if one.at_an_end else ''}" for one in found)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

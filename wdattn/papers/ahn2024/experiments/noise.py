@@ -2,7 +2,8 @@
 
 from wdattn.papers.ahn2024.experiments.training import SMOKE_NOTE
 from wdattn.papers.ahn2024.settings import Noise
-from wdattn.reproduction.design.experiment import Experiment, Scale, at
+from wdattn.reproduction.design.experiment import Experiment, Scale
+from wdattn.reproduction.design.watch import at
 
 WATCH = {"noise": at(0), "noise_tail": at(0)}
 SMOKE = {"batch": 64, "noise_batches": 50, "reference_factor": 10}
@@ -26,8 +27,7 @@ NOISE = Experiment(
     source="Ahn et al. (2024), Section 3 (noise figure) and Section 4.1 (covariates)",
     expects="a long right tail in the histogram of ‖gradient error‖ at initialisation, heavier "
     "with heavier-tailed covariates",
-    deviations=DEVIATIONS
-    | {"paper": "6 initialisations instead of 1, so that there is an interval"},
+    notes=DEVIATIONS | {"paper": "6 initialisations instead of 1, so that there is an interval"},
     cost={"smoke": 0.5, "laptop": 2.5, "paper": 40.0},
 )
 
@@ -43,8 +43,7 @@ DEPTH_NOISE = Experiment(
     },
     source="Ahn et al. (2024), Section 4.2 (depth), noise histograms",
     expects="a heavier right tail for L = 6 and 8 than for 2 and 4",
-    deviations=DEVIATIONS
-    | {"paper": "8 initialisations instead of 1, so that there is an interval"},
+    notes=DEVIATIONS | {"paper": "8 initialisations instead of 1, so that there is an interval"},
     cost={"smoke": 0.5, "laptop": 3.1, "paper": 60.0},
 )
 
@@ -60,7 +59,7 @@ NETWORK_NOISE = Experiment(
     },
     source="Ahn et al. (2024), Appendix B, noise histogram with a normal QQ inset",
     expects="a histogram that is skewed to the right, and a QQ curve above the line at its end",
-    deviations={
+    notes={
         "smoke": DEVIATIONS["smoke"],
         "laptop": "3000 batches of 256 prompts instead of 100 000 of 2000",
         "paper": "10 000 batches instead of 100 000, whose noise vectors would take 4 GB; 8 "
@@ -80,7 +79,7 @@ LARGE_NOISE = Experiment(
     },
     source="Ahn et al. (2024), larger model figure (L = 8, d = 20, n = 60), noise histogram",
     expects="a long right tail",
-    deviations={
+    notes={
         "smoke": "4 batches of 16 prompts: " + SMOKE_NOTE,
         "paper": "10 000 batches, 6400 parameters: the noise vectors take 0.5 GB",
     },

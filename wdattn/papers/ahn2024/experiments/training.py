@@ -3,8 +3,9 @@
 from wdattn.papers.ahn2024.experiments.arms import FEWER
 from wdattn.papers.ahn2024.reductions import end_loss
 from wdattn.papers.ahn2024.settings import Regression
-from wdattn.reproduction.design.experiment import Experiment, Scale, at, end, every, last
+from wdattn.reproduction.design.experiment import Experiment, Scale
 from wdattn.reproduction.design.references import Best
+from wdattn.reproduction.design.watch import at, end, every, last
 
 
 def grid(run):
@@ -68,7 +69,7 @@ BASE = Experiment(
     },
     source="Ahn et al. (2024), Section 3, Settings 1 to 3, and Section 4.1, spherical covariates",
     expects="Adam's loss far below that of SGD with momentum",
-    deviations={
+    notes={
         "smoke": SMOKE_DEVIATION.format(""),
         "laptop": "batch 256 instead of 1000, 1300 steps instead of 10 000; learning rates are "
         "the authors' choices at their scale, not searched again",
@@ -89,7 +90,7 @@ FEWER_CONTEXTS = Experiment(
     },
     source="Ahn et al. (2024), Section 3, Setting 2",
     expects="a larger gap in the condition number than in Setting 1",
-    deviations={
+    notes={
         "smoke": SMOKE_DEVIATION.format(""),
         "laptop": "1260 steps instead of 10 000, at the paper's batch of 1000, since at 256 the "
         "gap does not show; learning rates are the authors' choices",
@@ -117,7 +118,7 @@ DEPTH = Experiment(
     },
     source="Ahn et al. (2024), Section 4.2 (depth)",
     expects="the gap grows with the number of layers",
-    deviations={
+    notes={
         "smoke": SMOKE_DEVIATION.format(", one rate"),
         "laptop": "batch 256 instead of 1000, 1300 steps instead of 10 000, 3 seeds instead of 6, "
         "L = 2, 4, 8 without 6; the best of 7 rates on three seeds that are not judged (the paper: "
@@ -147,7 +148,7 @@ SOFTMAX = Experiment(
     },
     source="Ahn et al. (2024), softmax figure, Setting 1",
     expects="linear attention's loss falls much faster",
-    deviations={
+    notes={
         "smoke": "batch 64 instead of 1000, 50 steps instead of 10 000, 2 seeds, one rate: "
         + SMOKE_NOTE,
         "laptop": "batch 256 instead of 1000, 800 steps instead of 10 000, 3 seeds; Adam at the "
@@ -190,7 +191,7 @@ NETWORK = Experiment(
     },
     source="Ahn et al. (2024), Appendix B (a ReLU network before the regression)",
     expects="the same picture with a nonlinear task",
-    deviations={
+    notes={
         "smoke": "batch 64 instead of 2000, 50 steps instead of 10 000, 2 seeds instead of 5: "
         + SMOKE_NOTE,
         "laptop": "batch 256 instead of 2000, 1300 steps instead of 10 000, 3 seeds instead of 5; "
@@ -216,7 +217,7 @@ LARGE = Experiment(
     },
     source="Ahn et al. (2024), larger model figure (L = 8, d = 20, n = 60)",
     expects="the same picture as with 3 layers in 5 dimensions",
-    deviations={
+    notes={
         "smoke": "batch 16 instead of 1000, 4 steps instead of 10 000: " + SMOKE_NOTE,
         "paper": SEARCH_NOTE,
     },
