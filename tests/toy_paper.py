@@ -26,6 +26,7 @@ from wdattn.reproduction import (
     reads,
     single,
 )
+from wdattn.reproduction.run.stacking import Size
 
 
 @pytest.fixture
@@ -87,6 +88,9 @@ class ToyPaper(Paper):
 
     def build(self, settings):
         return self.code
+
+    def size(self, settings):
+        return Size(4)
 
 
 @reads("height")

@@ -17,18 +17,23 @@ The names are the same on each backend, and they compose:
 - `jit(function)` compiles where the backend can. Keras variables that the function reads are read
   at each call, what it assigns to them is dropped, and no generator advances.
 - `full_precision()` is a context in which float32 products keep all their bits.
+- `precision(name)` is that and more: layers made in it compute in "float32", in "float64" or, over
+  float32 weights, in bfloat16 ("mixed_bfloat16"), whatever Keras and JAX were set to before.
 - `describe()` says what runs.
 - `LiveScope` is `keras.StatelessScope` for functions whose derivatives nest.
 
 `wdattn.autodiff` is the face of this for Keras variables.
 """
 
+import contextlib
 import platform
+from collections.abc import Iterator
 
 import keras
 import numpy
 
 from wdattn.backend._live_scope import LiveScope
+from wdattn.backend.keras_precision import keras_precision
 
 _NAME = keras.backend.backend()
 if _NAME == "jax":
@@ -61,6 +66,7 @@ __all__ = [
     "hvp",
     "jit",
     "jvp",
+    "precision",
     "value_and_grad",
     "vjp",
     "vmap",
@@ -77,3 +83,17 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
         "device": _backend.device(),
     }
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """A context in which models are made and run in that precision.
+
+    Args:
+        name: "float32", "float64" or "mixed_bfloat16".
+
+    Raises:
+        ValueError: if there is no such precision.
+    """
+    with keras_precision(name), _backend.doubles(name == "float64"), full_precision():
+        yield

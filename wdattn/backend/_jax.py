@@ -183,6 +183,11 @@ def full_precision():
     return jax.default_matmul_precision("highest")
 
 
+def doubles(wanted):
+    """float64 is float32 on JAX unless it is switched on."""
+    return jax.enable_x64(wanted)
+
+
 def version():
     return jax.__version__
 

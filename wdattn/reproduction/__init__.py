@@ -11,14 +11,15 @@ from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.reductions import few_skipped, final, reads
 from wdattn.reproduction.design.references import Best, Choice, Follow, From
 from wdattn.reproduction.design.settings import Settings
-from wdattn.reproduction.design.system import Snapshot, System
+from wdattn.reproduction.design.system import Snapshot, System, weights_of
 from wdattn.reproduction.design.watch import at, end, every, last
 from wdattn.reproduction.judge.judgement import Beside, Judgement, Part
 from wdattn.reproduction.judge.records import Records, judge, load
 from wdattn.reproduction.judge.statistics import t_interval
-from wdattn.reproduction.run.executor import Executor, Request
+from wdattn.reproduction.run.executor import Executor
 from wdattn.reproduction.run.progress import Live, Progress
 from wdattn.reproduction.run.store import Store, StoreBusy
+from wdattn.reproduction.run.wanted import Request
 from wdattn.reproduction.run.workers import WorkerLost
 
 __all__ = [
@@ -66,4 +67,5 @@ __all__ = [
     "single",
     "slope",
     "t_interval",
+    "weights_of",
 ]
