@@ -51,7 +51,7 @@ SMALL = Regression(batch=16, steps=12, evaluation_prompts=32).filled()
     ],
 )
 def test_rates_and_clipping_norms_are_the_authors(changes, learning_rate, clip):
-    run = BASE.at("laptop").run(changes, 0)
+    run = BASE.run("laptop", changes, 0)
     assert (run.learning_rate, run.clipnorm) == (learning_rate, clip)
 
 
@@ -63,30 +63,30 @@ def test_a_setting_without_a_rate_of_the_authors_raises_and_lists():
 
 
 def test_the_papers_values_are_the_defaults():
-    run = BASE.at("paper").run({}, 3)
+    run = BASE.run("paper", {}, 3)
     assert (run.layers, run.dim, run.context, run.batch, run.steps) == (3, 5, 20, 1000, 10_000)
     assert run.weight_decay == 0 and run.evaluation_prompts == 1000
-    assert NETWORK.at("paper").run({}, 0).batch == 2000
-    assert len(NETWORK.at("paper").seeds) == 5
-    large = LARGE.at("paper").run({}, 0)
+    assert NETWORK.run("paper", {}, 0).batch == 2000
+    assert len(NETWORK.scale("paper").seed_list()) == 5
+    large = LARGE.run("paper", {}, 0)
     assert (large.layers, large.dim, large.context) == (8, 20, 60)
-    assert NOISE.at("paper").run({}, 0).noise_batches == 10_000
-    assert NOISE.at("paper").run({}, 0).reference_factor == 100
+    assert NOISE.run("paper", {}, 0).noise_batches == 10_000
+    assert NOISE.run("paper", {}, 0).reference_factor == 100
 
 
 def test_laptop_scale_is_the_sheets():
-    assert [len(BASE.at(name).seeds) for name in ("smoke", "laptop", "paper")] == [2, 6, 6]
-    run = BASE.at("laptop").run({}, 0)
+    assert [len(BASE.scale(name).seed_list()) for name in ("smoke", "laptop", "paper")] == [2, 6, 6]
+    run = BASE.run("laptop", {}, 0)
     assert (run.batch, run.steps, run.layers) == (256, 1300, 3)
-    probe = NOISE.at("laptop").run({}, 0)
+    probe = NOISE.run("laptop", {}, 0)
     assert (probe.batch, probe.noise_batches, probe.steps) == (256, 3000, 0)
-    assert len(NOISE.at("laptop").seeds) == 5
-    assert FEWER_CONTEXTS.at("laptop").run({}, 0).batch == 1000
-    assert FEWER_CONTEXTS.at("laptop").run({}, 0).steps == 1260
-    assert SOFTMAX.at("laptop").run({}, 0).steps == 800
+    assert len(NOISE.scale("laptop").seed_list()) == 5
+    assert FEWER_CONTEXTS.run("laptop", {}, 0).batch == 1000
+    assert FEWER_CONTEXTS.run("laptop", {}, 0).steps == 1260
+    assert SOFTMAX.run("laptop", {}, 0).steps == 800
     for experiment in (DEPTH_NOISE, NETWORK_NOISE):
-        assert len(experiment.at("laptop").seeds) == 8
-        assert experiment.at("laptop").run({}, 0).noise_batches == 3000
+        assert len(experiment.scale("laptop").seed_list()) == 8
+        assert experiment.run("laptop", {}, 0).noise_batches == 3000
 
 
 @pytest.mark.parametrize("covariates", ["normal", "gamma", "sphere", "network"])
@@ -104,7 +104,7 @@ def test_at_paper_scale_rates_are_searched_in_a_grid_with_the_authors_choices(se
     }
     assert chosen and chosen <= grid
     seeds = {run.seed for run, _ in trials(experiment, "paper", arm | {"covariates": setting})}
-    assert not seeds & set(experiment.at("paper").seeds)
+    assert not seeds & set(experiment.scale("paper").seed_list())
 
 
 def test_the_nonlinear_task_has_one_size():
@@ -114,13 +114,13 @@ def test_the_nonlinear_task_has_one_size():
 
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
 def test_what_is_watched_is_the_sheets(scale):
-    steps = BASE.at(scale).run({}, 0).steps
-    assert BASE.at(scale).times("condition", steps) == (750, 1250)
-    assert BASE.at(scale).times("loss", steps) == tuple(range(steps - 100, steps))
-    assert BASE.at(scale).times("directional_smoothness", steps) == tuple(range(100, 1251, 25))
-    smoothness = BASE.at(scale).times("smoothness", steps)
+    steps = BASE.run(scale, {}, 0).steps
+    assert BASE.times(scale, "condition", steps) == (750, 1250)
+    assert BASE.times(scale, "loss", steps) == tuple(range(steps - 100, steps))
+    assert BASE.times(scale, "directional_smoothness", steps) == tuple(range(100, 1251, 25))
+    smoothness = BASE.times(scale, "smoothness", steps)
     assert smoothness[:4] == (1, 7, 13, 19) and smoothness[-2:] == (1060, 1160)
-    assert BASE.at(scale).times("evaluation_loss", steps)[:3] == (0, 50, 100)
+    assert BASE.times(scale, "evaluation_loss", steps)[:3] == (0, 50, 100)
 
 
 # Threshold, and the arms of the control, as in the sheet's table of claims.
@@ -237,7 +237,7 @@ def test_a_loss_that_is_mostly_not_finite_is_infinite():
 
 
 def test_the_update_rules_are_the_notebooks():
-    adam, sgdm = (system.build(BASE.at("smoke").run(arm, 0)).update.rule for arm in (ADAM, SGDM))
+    adam, sgdm = (system.build(BASE.run("smoke", arm, 0)).update.rule for arm in (ADAM, SGDM))
     assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.9, 0.9, 1e-8)
     assert sgdm.momentum == 0.9
 

@@ -4,10 +4,10 @@ import zlib
 
 import numpy as np
 import pytest
-
-from wdattn.papers import lookup
 from wdattn.papers.ahn2024.figures import FIGURES
 from wdattn.papers.ahn2024.figures.conditions import TABLE
+
+from wdattn.papers import lookup
 from wdattn.reproduction import Best, Record
 
 PAPER = lookup("ahn2024")

@@ -103,9 +103,11 @@ def test_a_changed_line_changes_it(package, before):
     [
         "plots/curves.py",
         "plots/style.py",
-        "papers/ahn2024/claims/__init__.py",
-        "papers/ahn2024/figures/__init__.py",
-        "papers/ahn2024/experiments/__init__.py",
+        "papers/ahn2024/findings/depth.py",
+        "papers/ahn2024/experiments.py",
+        "papers/ahn2024/arms.py",
+        "papers/ahn2024/paper.py",
+        "ledger/curve_figures.py",
         "papers/report.py",
         "reproduction/judge/judgement.py",
         "ledger/report.py",
@@ -137,7 +139,7 @@ def test_a_comment_does_not(package, before, name):
         (LAYER, "Call arguments:"),  # in a class's docstring
         ("reproduction/run/training.py", "Trains the members side by side"),  # in a function's
         ("reproduction/run/training.py", "The one training loop"),  # in a module's
-        ("reproduction/run/cells.py", "Columns that need no measure"),  # below a name
+        ("reproduction/design/watch.py", "Columns that need no measure"),  # below a name
     ],
 )
 def test_a_docstring_does_not(package, before, name, text):

@@ -1,6 +1,5 @@
 """Stored records, read back to be judged or drawn anew."""
 
-import importlib.metadata
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from wdattn.reproduction.design.claim import Claim
 from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.judge.judgement import Judgement, judge_runs
+from wdattn.reproduction.judge.versions import drifted
 from wdattn.reproduction.run.store import Store, folders_of
 
 
@@ -98,20 +98,7 @@ def judge(
             "choose with records.on(name)"
         )
     chosen = claim.experiment.at(scale).seeds if seeds is None else tuple(seeds)
-    for line in sorted({line for record in records for line in _drift(record)}):
+    versions = [record.manifest.get("versions", {}) for record in records]
+    for line in sorted({line for one in versions for line in drifted(one)}):
         warnings.warn(line, stacklevel=2)
     return judge_runs(claim, records.find, scale, chosen, control)
-
-
-def _drift(record: Record) -> Iterator[str]:
-    """A line for each library whose version is not the one the record was made with."""
-    versions = record.manifest.get("versions", {})
-    then = {"keras": versions.get("keras"), "numpy": versions.get("numpy")}
-    then[record.manifest["backend"]] = versions.get("backend_version")
-    for name, version in then.items():
-        try:
-            now = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if version is not None and now != version:
-            yield f"records made with {name} {version} are judged under {now}"
