@@ -16,6 +16,8 @@ The names are the same on each backend, and they compose:
   a product left^T right for each b. For j, i, k far smaller than b; it has all derivatives.
 - `jit(function)` compiles where the backend can. Keras variables that the function reads are read
   at each call, what it assigns to them is dropped, and no generator advances.
+- `together` takes optimizer steps of many variables in one call, in place; None where the backend
+  compiles a step anyway.
 - `full_precision()` is a context in which float32 products keep all their bits.
 - `describe()` says what runs.
 - `LiveScope` is `keras.StatelessScope` for functions whose derivatives nest.
@@ -49,6 +51,7 @@ each = _backend.each
 NESTS = _backend.NESTS
 contract = _backend.contract
 jit = _backend.jit
+together = _backend.together
 full_precision = _backend.full_precision
 
 __all__ = [
@@ -61,6 +64,7 @@ __all__ = [
     "hvp",
     "jit",
     "jvp",
+    "together",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -248,6 +248,9 @@ def full_precision():
         tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
+together = None  # the compiler fuses what is done variable by variable
+
+
 def version():
     return tf.__version__
 
