@@ -5,15 +5,20 @@ argument, the value and what is allowed. NumPy's numbers count as Python's.
 import math
 import operator
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "array",
+    "axes",
     "choice",
     "flag",
+    "flag_or_none",
+    "function",
+    "function_or_none",
     "integer",
     "integer_or_none",
     "integers",
@@ -25,6 +30,7 @@ __all__ = [
     "real_or_none",
     "seed_or_none",
     "shape_or_none",
+    "text",
 ]
 
 
@@ -60,6 +66,28 @@ def integers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
     if not each or not all(_is_between(one, least, None) for one in each):
         raise ValueError(f"`{name}` must be one or more ints >= {least}, got {values!r}")
     return tuple(map(operator.index, each))
+
+
+def axes(name: str, value: Any, rank: int | None = None) -> tuple[int, ...]:
+    """Different axes, from one or several; of so many axes, they are given from 0 on, ascending."""
+    each = (value,) if is_integer(value) or not isinstance(value, Iterable) else tuple(value)
+    fits = bool(each) and all(map(is_integer, each))
+    if fits and rank is not None:
+        fits = all(-rank <= axis < rank for axis in each)
+        each = tuple(sorted(operator.index(axis) % rank for axis in each)) if fits else each
+    if not fits or len(set(each)) < len(each):
+        within = "" if rank is None else f" in [{-rank}, {rank - 1}]"
+        raise ValueError(
+            f"`{name}` must be an int or different ints{within}, at least one, got {value!r}"
+        )
+    return tuple(map(operator.index, each))
+
+
+def flag_or_none(name: str, value: Any) -> bool | None:
+    """None, True or False."""
+    if value is not None and not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be None, True or False, got {value!r}")
+    return None if value is None else bool(value)
 
 
 def seed_or_none(name: str, value: Any) -> int | None:
@@ -107,11 +135,44 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """One of the names that are known."""
-    if not isinstance(value, str) or value not in (known := tuple(known)):
+def text(name: str, value: Any) -> str:
+    """A str."""
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` must be a str, got {value!r}")
+    return value
+
+
+def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
+    """One of the names that are known, of which None may be one."""
+    known = tuple(known)
+    if not (value is None or isinstance(value, str)) or value not in known:
         raise ValueError(f"`{name}` must be one of {', '.join(map(str, known))}, got {value!r}")
     return value
+
+
+def function(name: str, value: Any) -> Callable:
+    """A callable."""
+    if not callable(value):
+        raise ValueError(f"`{name}` must be callable, got {value!r}")
+    return value
+
+
+def function_or_none(name: str, value: Any) -> Callable | None:
+    """None, or a callable."""
+    if value is not None and not callable(value):
+        raise ValueError(f"`{name}` must be None or callable, got {value!r}")
+    return value
+
+
+def array(name: str, value: Any, *names: str) -> np.ndarray:
+    """`numbers` with as many axes as are named, none of length 0."""
+    given = numbers(name, value)
+    if given.ndim != len(names) or not given.size:
+        wanted = f"({', '.join(names)}{',' * (len(names) == 1)})"
+        raise ValueError(
+            f"`{name}` must be an array {wanted}, no axis of length 0, got the shape {given.shape}"
+        )
+    return given
 
 
 def shape_or_none(name: str, value: Any) -> tuple[int, ...] | None:

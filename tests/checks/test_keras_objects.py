@@ -91,12 +91,12 @@ def bad(*names):
 
 ROWS = {
     initializers.Normal: Row(
-        {"stddev": 0.3, "seed": 4, "place": "here"},
-        [*BAD_STDDEV, *BAD_SEED, ("place", None)],
+        {"stddev": 0.3, "seed": 4, "path": "here"},
+        [*BAD_STDDEV, *BAD_SEED, ("path", None)],
     ),
     initializers.Uniform: Row(
-        {"limit": 0.3, "seed": 4, "place": "here"},
-        [*[("limit", value) for _, value in BAD_STDDEV], *BAD_SEED, ("place", None)],
+        {"limit": 0.3, "seed": 4, "path": "here"},
+        [*[("limit", value) for _, value in BAD_STDDEV], *BAD_SEED, ("path", None)],
     ),
     layers.LinearSelfAttention: Row(
         {"parametrization": "block", "stddev": 0.3, "seed": 4, "activation": "softmax"},
@@ -438,9 +438,13 @@ def test_precision(cls, form, policy):
 
 
 @pytest.mark.parametrize(("cls", "form"), CALLED)
-@pytest.mark.parametrize("unknown", [(), (0,), (0, 1)], ids=["none", "batch", "batch and tokens"])
-def test_output_spec_is_what_comes_out(cls, form, unknown):
-    x, made = ROWS[cls].inputs, make(cls, **form)
+@pytest.mark.parametrize(
+    ("unknown", "policy"),
+    [((), "float32"), ((0,), "mixed_float16"), ((0, 1), "float32")],
+    ids=["none", "batch, half precision", "batch and tokens"],
+)
+def test_output_spec_is_what_comes_out(cls, form, unknown, policy):
+    x, made = ROWS[cls].inputs, make(cls, **form, dtype=policy)
 
     def partly_known(array):
         shape = [None if axis in unknown else size for axis, size in enumerate(array.shape)]

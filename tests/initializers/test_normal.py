@@ -30,7 +30,7 @@ def test_the_recipe_is_numpys_alone():
 
 
 def test_golden_values():
-    found = draw(Normal(1.0, seed=7, place="a"), (4,), "float64")
+    found = draw(Normal(1.0, seed=7, path="a"), (4,), "float64")
     np.testing.assert_array_equal(found, GOLDEN)
 
 
@@ -52,10 +52,10 @@ def test_default_dtype_is_floatx():
     assert keras.backend.standardize_dtype(Normal(seed=0)((2,)).dtype) == keras.config.floatx()
 
 
-def test_seed_and_place_decide():
-    base = draw(Normal(seed=1, place="a"))
-    assert np.array_equal(base, draw(Normal(seed=1, place="a")))
-    for other in (Normal(seed=2, place="a"), Normal(seed=1, place="b"), Normal(seed=1)):
+def test_seed_and_path_decide():
+    base = draw(Normal(seed=1, path="a"))
+    assert np.array_equal(base, draw(Normal(seed=1, path="a")))
+    for other in (Normal(seed=2, path="a"), Normal(seed=1, path="b"), Normal(seed=1)):
         correlation = np.corrcoef(base.ravel(), draw(other).ravel())[0, 1]
         assert abs(correlation) < 5 / np.sqrt(base.size)
 
@@ -75,8 +75,8 @@ def test_global_randomness_is_left_alone():
 def test_at_goes_deeper_and_changes_nothing_else():
     root = Normal(0.2, seed=3)
     leaf = root.at("block", 1).at("value")
-    assert (leaf.stddev, leaf.seed, leaf.place) == (0.2, 3, "block/1/value")
-    assert root.place == ""
+    assert (leaf.stddev, leaf.seed, leaf.path) == (0.2, 3, "block/1/value")
+    assert root.path == ""
 
 
 def test_zero_stddev():
@@ -86,7 +86,7 @@ def test_zero_stddev():
 BAD = [
     *[("stddev", value) for value in (-0.1, float("nan"), float("inf"), "0.1", None, True)],
     *[("seed", value) for value in (-1, 1.0, 2**32, True, "1")],
-    *[("place", value) for value in (None, 3)],
+    *[("path", value) for value in (None, 3)],
 ]
 
 

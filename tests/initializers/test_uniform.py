@@ -31,17 +31,17 @@ def test_the_recipe_is_numpys_alone():
 
 
 def test_golden_values():
-    found = draw(Uniform(1.0, seed=7, place="a"), (4,), "float64")
+    found = draw(Uniform(1.0, seed=7, path="a"), (4,), "float64")
     np.testing.assert_array_equal(found, GOLDEN)
 
 
 GOLDEN = [0.6912826212650047, 0.6498381904674797, 0.611084785759088, -0.9570022481094023]
 
 
-def test_seed_and_place_decide():
-    base = draw(Uniform(seed=1, place="a"))
-    assert np.array_equal(base, draw(Uniform(seed=1, place="a")))
-    for other in (Uniform(seed=2, place="a"), Uniform(seed=1, place="b"), Uniform(seed=1)):
+def test_seed_and_path_decide():
+    base = draw(Uniform(seed=1, path="a"))
+    assert np.array_equal(base, draw(Uniform(seed=1, path="a")))
+    for other in (Uniform(seed=2, path="a"), Uniform(seed=1, path="b"), Uniform(seed=1)):
         correlation = np.corrcoef(base.ravel(), draw(other).ravel())[0, 1]
         assert abs(correlation) < 5 / np.sqrt(base.size)
 
@@ -49,7 +49,7 @@ def test_seed_and_place_decide():
 def test_at_goes_deeper_and_changes_nothing_else():
     leaf = Uniform(0.2, seed=3).at("hidden").at("bias")
     assert type(leaf) is Uniform
-    assert (leaf.limit, leaf.seed, leaf.place) == (0.2, 3, "hidden/bias")
+    assert (leaf.limit, leaf.seed, leaf.path) == (0.2, 3, "hidden/bias")
     assert type(Normal().at("a")) is Normal
 
 
@@ -60,7 +60,7 @@ def test_zero_limit():
 BAD = [
     *[("limit", value) for value in (-0.1, float("nan"), float("inf"), "0.1", None, True)],
     *[("seed", value) for value in (-1, 1.0, 2**32, True, "1")],
-    *[("place", value) for value in (None, 3)],
+    *[("path", value) for value in (None, 3)],
 ]
 
 

@@ -222,3 +222,13 @@ def test_bad_inputs(shape):
     with pytest.raises(ValueError, match=r"`inputs` must be \(batch, n \+ 1, 6\)") as error:
         LinearTransformer()(np.ones(shape, "float32"))
     assert str(shape) in str(error.value)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_says_what_comes_out(policy, activation):
+    model = LinearTransformer(activation=activation, dtype=policy)
+    said = model.compute_output_spec(keras.KerasTensor((None, 21, 6), "float32"))
+    found = model(np.ones((2, 21, 6), "float32"))
+    assert said.shape == (None, 1) and tuple(found.shape) == (2, 1)
+    assert said.dtype == keras.backend.standardize_dtype(found.dtype) == model.compute_dtype

@@ -148,3 +148,21 @@ def test_dtype_is_kept(rng):
 def test_bad_shapes(prompts, values, key_queries, message):
     with pytest.raises(ValueError, match=message):
         gram_recursion(np.ones(prompts), [*map(np.ones, values)], [*map(np.ones, key_queries)])
+
+
+@pytest.mark.parametrize("argument", ["prompts", "values", "key_queries"])
+@pytest.mark.parametrize("value", [None, "x", 1.0, {}, np.ones((2, 3, 4), "int32")], ids=repr)
+def test_what_is_no_tensor_of_floats(argument, value):
+    good = {
+        "prompts": np.ones((2, 3, 4), "float32"),
+        "values": [np.eye(4, dtype="float32")] * 2,
+        "key_queries": [np.eye(4, dtype="float32")] * 2,
+    }
+    with pytest.raises(ValueError, match=f"`{argument}"):
+        gram_recursion(**good | {argument: value})
+
+
+def test_several_dtypes():
+    given = np.ones((2, 3, 4), "float32"), [np.eye(4)], [np.eye(4, dtype="float32")]
+    with pytest.raises(ValueError, match=r"`values\[0\]` must be .* of float32.* of float64"):
+        gram_recursion(*given)

@@ -237,7 +237,7 @@ def test_a_loss_that_is_mostly_not_finite_is_infinite():
 
 
 def test_the_update_rules_are_the_notebooks():
-    adam, sgdm = (system.build(BASE.run("smoke", arm, 0)).rule for arm in (ADAM, SGDM))
+    adam, sgdm = (system.build(BASE.run("smoke", arm, 0)).update.rule for arm in (ADAM, SGDM))
     assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.9, 0.9, 1e-8)
     assert sgdm.momentum == 0.9
 

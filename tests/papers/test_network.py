@@ -7,9 +7,10 @@ from keras import ops
 
 from wdattn import autodiff, diagnostics
 from wdattn.data import in_context_regression
+from wdattn.optimizers import Update
 from wdattn.optimizers.update_rules import SGD
 from wdattn.papers.ahn2024.network import student, teacher
-from wdattn.replicas import Replicas
+from wdattn.replicas import Replicas, weights_by_path
 
 SHAPES = [(5, 30), (30,), (30, 5), (5,), *[(6, 6)] * 6]
 
@@ -200,26 +201,28 @@ def test_condition_number_is_that_of_second_differences(double):
 
 
 def test_a_stacked_run_equals_a_single_one():
-    starts = [student(seed).get_weights() for seed in range(3)]
+    starts = [weights_by_path(student(seed)) for seed in range(3)]
     batches = [in_context_regression(32, features=teacher, seed=seed) for seed in range(3)]
     x, y = map(np.stack, zip(*batches, strict=True))
-    stacked = Replicas(student(0), mean_square, SGD(momentum=0.9), starts, 0.05, clipnorms=1.0)
+    update = Update(SGD(momentum=0.9), 0.05, clipnorm=1.0)
+    stacked = Replicas(student(0), mean_square, update, starts)
     for _ in range(3):
         losses = np.asarray(stacked.step(x, y))
-    single = Replicas(student(0), mean_square, SGD(0.9), starts[1:2], 0.05, clipnorms=1.0)
+    single = Replicas(student(0), mean_square, update, starts[1:2])
     for _ in range(3):
         loss = np.asarray(single.step(x[1:2], y[1:2]))
     np.testing.assert_allclose(losses[1], loss[0], rtol=1e-5)
-    for one, other, start in zip(stacked.weights(1), single.weights(0), starts[1], strict=True):
+    for path, one in stacked.weights(1).items():
+        other, start = single.weights(0)[path], starts[1][path]
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)  # float32, another order
         assert np.abs(one - start).max() > 1e-4
 
 
 def test_first_losses_of_a_run_are_those_of_its_start():
     x, y = in_context_regression(32, features=teacher)
-    start = student(2).get_weights()
-    replicas = Replicas(student(0), mean_square, SGD(0.9), [start], 0.05)
-    wanted = np.mean((literal(x, start) - y) ** 2)
+    start = weights_by_path(student(2))
+    replicas = Replicas(student(0), mean_square, Update(SGD(0.9), 0.05), [start])
+    wanted = np.mean((literal(x, list(start.values())) - y) ** 2)
     np.testing.assert_allclose(np.asarray(replicas.step(x[None], y[None])), wanted, rtol=1e-5)
 
 

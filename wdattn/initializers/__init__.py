@@ -1,4 +1,4 @@
-"""Starts that depend on a seed and on the variable's place in the model, and on nothing else: drawn
+"""Starts that depend on a seed and on the variable's path in the model, and on nothing else: drawn
 with NumPy, so that one seed is one start on every backend, and no two variables share a draw.
 """
 

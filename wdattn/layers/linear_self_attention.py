@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from wdattn import arguments
 from wdattn.initializers import Normal
 
 PARAMETRIZATIONS = ("full", "block")
@@ -51,13 +52,8 @@ class LinearSelfAttention(keras.layers.Layer):
     """
 
     def __init__(self, parametrization="full", stddev=0.05, seed=None, activation=None, **kwargs):
-        for name, given, known in (
-            ("parametrization", parametrization, PARAMETRIZATIONS),
-            ("activation", activation, ACTIVATIONS),
-        ):
-            if given not in known:
-                allowed = ", ".join(map(str, known))
-                raise ValueError(f"`{name}` must be one of {allowed}, got {given!r}")
+        arguments.choice("parametrization", parametrization, PARAMETRIZATIONS)
+        arguments.choice("activation", activation, ACTIVATIONS)
         normal = Normal(stddev, seed)  # checks both
         if seed is not None and not kwargs.get("name"):
             raise ValueError(f"`name` must be given with `seed`, got seed {seed!r} and no name")
@@ -91,14 +87,14 @@ class LinearSelfAttention(keras.layers.Layer):
         """What the layer adds to `queries`, some of the `tokens`, from a look at all of them."""
         value, key_query = self.matrices()
         context = tokens[:, :-1]  # what M keeps
-        found = queries @ ops.transpose(key_query)
+        asked = queries @ ops.transpose(key_query)
         if self.activation is None:
-            found = found @ ops.einsum("bnf,bng->bfg", context, context)
+            seen = asked @ ops.einsum("bnf,bng->bfg", context, context)
         else:
-            attention = ops.softmax(found @ ops.transpose(tokens, (0, 2, 1)))
+            scores = ops.softmax(asked @ ops.transpose(tokens, (0, 2, 1)))
             # M on the tokens: on the scores it would copy the largest array of the layer.
-            found = attention @ ops.pad(context, ((0, 0), (0, 1), (0, 0)))
-        return found @ ops.transpose(value) / ops.cast(ops.shape(context)[1], tokens.dtype)
+            seen = scores @ ops.pad(context, ((0, 0), (0, 1), (0, 0)))
+        return seen @ ops.transpose(value) / ops.cast(ops.shape(context)[1], tokens.dtype)
 
     def compute_output_shape(self, input_shape):
         self._check(input_shape)

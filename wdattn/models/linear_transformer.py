@@ -1,9 +1,8 @@
 """The model of Ahn et al. (2024)."""
 
-import numbers
-
 import keras
 
+from wdattn import arguments
 from wdattn.initializers import Normal
 from wdattn.layers import LinearSelfAttention
 from wdattn.ops import gram_recursion
@@ -61,13 +60,10 @@ class LinearTransformer(keras.Model):
         activation=None,
         **kwargs,
     ):
-        for name, value in (("depth", depth), ("dim", dim)):
-            integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-            if not integer or value < 1:
-                raise ValueError(f"`{name}` must be an int >= 1, got {value!r}")
+        depth, dim = arguments.integer("depth", depth), arguments.integer("dim", dim)
         normal = Normal(stddev, seed)  # checks both
         super().__init__(**kwargs)
-        self.depth, self.dim, self.parametrization = int(depth), int(dim), parametrization
+        self.depth, self.dim, self.parametrization = depth, dim, parametrization
         self.stddev, self.seed, self.activation = normal.stddev, normal.seed, activation
         self._attention = [
             LinearSelfAttention(
@@ -88,11 +84,7 @@ class LinearTransformer(keras.Model):
                 layer.build(input_shape)
 
     def call(self, inputs):
-        shape = tuple(inputs.shape)
-        if len(shape) != 3 or shape[1] in (0, 1) or shape[2] != self.dim + 1:
-            raise ValueError(
-                f"`inputs` must be (batch, n + 1, {self.dim + 1}) with n >= 1, got {shape}"
-            )
+        self.compute_output_shape(inputs.shape)
         if self.activation is not None:
             return self._layer_by_layer(inputs)
         values, key_queries = zip(*(layer.matrices() for layer in self._attention), strict=True)
@@ -104,6 +96,14 @@ class LinearTransformer(keras.Model):
             tokens = layer(tokens)
         query = tokens[:, -1:]  # of the last layer nothing else is read
         return -(query + last.attend(query, tokens))[:, 0, -1:]
+
+    def compute_output_shape(self, input_shape):
+        shape = tuple(input_shape)
+        if len(shape) != 3 or shape[1] in (0, 1) or shape[2] != self.dim + 1:
+            raise ValueError(
+                f"`inputs` must be (batch, n + 1, {self.dim + 1}) with n >= 1, got {shape}"
+            )
+        return shape[0], 1
 
     def get_config(self):
         return {

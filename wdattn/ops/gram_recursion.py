@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from wdattn import backend
+from wdattn.ops.float_tensor import float_tensor
 
 LAZY = 3  # layers whose Gram matrix is applied to vectors; forming them only pays beyond that
 
@@ -38,7 +40,7 @@ def gram_recursion(prompts: Any, values: Sequence[Any], key_queries: Sequence[An
     Raises:
         ValueError: if the arguments are not of these shapes.
     """
-    _check(prompts, values, key_queries)
+    prompts, values, key_queries = _tensors(prompts, values, key_queries)
     tokens = ops.transpose(prompts, (1, 2, 0))
     context, query = tokens[:-1], tokens[-1]
     gram = backend.contract(context, context) / ops.cast(ops.shape(context)[0], prompts.dtype)
@@ -63,22 +65,34 @@ def gram_recursion(prompts: Any, values: Sequence[Any], key_queries: Sequence[An
     return ops.transpose(query)
 
 
-def _check(prompts: Any, values: Sequence[Any], key_queries: Sequence[Any]) -> None:
+def _tensors(prompts: Any, values: Any, key_queries: Any) -> tuple[Any, list[Any], list[Any]]:
+    """The arguments as tensors that fit together."""
+    prompts = float_tensor("prompts", prompts, "(batch, n + 1, f)")
     shape = tuple(prompts.shape)
-    if len(shape) != 3 or shape[1] == 1 or not shape[2]:
+    if shape[1] in (0, 1) or not shape[2]:
         raise ValueError(f"`prompts` must be (batch, n + 1, f) with n >= 1, got shape {shape}")
+    both = {"values": values, "key_queries": key_queries}
+    for name, matrices in both.items():
+        if not hasattr(matrices, "__len__") or isinstance(matrices, str | dict):
+            raise ValueError(f"`{name}` must be a sequence of (f, f) matrices, got {matrices!r}")
     if not len(values) == len(key_queries) > 0:
         raise ValueError(
             "`values` and `key_queries` must hold one matrix for each layer, at least one, got "
             f"{len(values)} and {len(key_queries)}"
         )
-    for name, matrices in (("values", values), ("key_queries", key_queries)):
+    for name, matrices in both.items():
+        both[name] = []
         for layer, matrix in enumerate(matrices):
-            if tuple(matrix.shape) != (shape[2], shape[2]):
+            if not ops.is_tensor(matrix):  # else the shape and the dtype say all, and it is fast
+                matrix = float_tensor(f"{name}[{layer}]", matrix, "(f, f)")
+            if tuple(matrix.shape) != (shape[2], shape[2]) or matrix.dtype != prompts.dtype:
+                wanted, got = (keras.backend.standardize_dtype(x.dtype) for x in (prompts, matrix))
                 raise ValueError(
-                    f"`{name}[{layer}]` must be {(shape[2], shape[2])}, as `prompts` has "
-                    f"{shape[2]} features, got shape {tuple(matrix.shape)}"
+                    f"`{name}[{layer}]` must be {(shape[2], shape[2])} of {wanted}, as `prompts` "
+                    f"has {shape[2]} features, got shape {tuple(matrix.shape)} of {got}"
                 )
+            both[name].append(matrix)
+    return prompts, both["values"], both["key_queries"]
 
 
 def _times(gram: Any, vector: Any) -> Any:

@@ -11,7 +11,10 @@ from wdattn.optimizers.coupling import COUPLINGS, Coupling
 from wdattn.optimizers.decay_row import DecayRow
 from wdattn.optimizers.decay_rules import PRESETS, DecayRules
 from wdattn.optimizers.decay_table import DecayTable
+from wdattn.optimizers.knob import Knob
+from wdattn.optimizers.layout import Layout
 from wdattn.optimizers.sgdw import SGDW
+from wdattn.optimizers.update import Update
 from wdattn.optimizers.with_weight_decay import with_weight_decay
 
 __all__ = [
@@ -23,6 +26,9 @@ __all__ = [
     "DecayRow",
     "DecayRules",
     "DecayTable",
+    "Knob",
+    "Layout",
+    "Update",
     "update_rules",
     "with_weight_decay",
 ]

@@ -11,6 +11,8 @@ from numbers import Real
 
 from keras import ops
 
+from wdattn.arguments import is_real
+
 
 def adam(gradient, mean, square, step, beta_1, beta_2, epsilon):
     r"""Adam's direction and its new moments.
@@ -99,7 +101,12 @@ def clip_by_global_norm(gradients, norm):
 
     Returns:
         List of tensors like `gradients`. Entries that are not finite stay so.
+
+    Raises:
+        ValueError: if the norm is a number that is not positive.
     """
+    if is_real(norm) and norm <= 0:
+        raise ValueError(f"`norm` must be > 0, got {norm!r}")
     largest = reduce(ops.maximum, [ops.max(ops.abs(gradient)) for gradient in gradients])
     # An eighth: the inverse of 3e38 is denormal, and compilers that take it flush it to 0.
     unit = ops.maximum(largest / 8, 1e-30)
@@ -109,6 +116,19 @@ def clip_by_global_norm(gradients, norm):
         ops.where(unit * length > norm, short * (norm / length), gradient)
         for short, gradient in zip(scaled, gradients, strict=True)
     ]
+
+
+def norm(tensors):
+    """Euclidean norm of all entries together, in float32 at least.
+
+    Args:
+        tensors: list of tensors.
+
+    Returns:
+        Scalar tensor.
+    """
+    wide = [ops.cast(x, x.dtype if "64" in str(x.dtype) else "float32") for x in tensors]
+    return ops.sqrt(reduce(ops.add, [ops.sum(ops.square(x)) for x in wide]))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.settings import Settings
 
 Weights = list[np.ndarray]
 
@@ -18,7 +18,7 @@ class System:
     Args:
         model: built `keras.Model`; its trainable variables are the parameters.
         loss: `(y_true, y_pred)` to a scalar tensor.
-        rule: update rule, of `wdattn.optimizers.update_rules`.
+        update: `wdattn.optimizers.Update`, the step of every run.
         start: settings to the weights of iterate 0, trainable ones first.
         batch: settings and step to the `(x, y)` of that step; a pure function of them.
         skip_nonfinite: skip and count the steps of a run whose gradient is not finite.
@@ -26,7 +26,7 @@ class System:
 
     model: Any
     loss: Callable[[Any, Any], Any]
-    rule: Any
+    update: Any
     start: Callable[[Settings], Weights]
     batch: Callable[[Settings, int], tuple[np.ndarray, np.ndarray]]
     skip_nonfinite: bool = False

@@ -10,9 +10,10 @@ import numpy as np
 
 from wdattn import backend
 from wdattn.replicas import Replicas
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.design.system import Measure, Snapshot, System
-from wdattn.reproduction.run.cells import LOSS, SKIPPED, Cells, Columns
+from wdattn.reproduction.design.watch import LOSS, SKIPPED
+from wdattn.reproduction.run.cells import Cells, Columns
 
 Watch = Mapping[str, tuple[int, ...]]
 
@@ -69,21 +70,23 @@ def train(
         _Look(runner, due.get(steps, ())).fill(cells, members, system, measures, steps)
         checkpoint({**runner.state(), **cells.state()})
         return [
-            (cells.columns(run), tuple(np.asarray(w) for w in runner.weights(run)))
-            for run in range(len(members))
+            (cells.columns(run), tuple(runner.weights(run).values())) for run in range(len(members))
         ]
 
 
 def _start(system, settings) -> Replicas:
     sources = _sources(settings)
+    offered = {
+        "learning_rate": [one.learning_rate for one in settings],
+        "weight_decay": [one.weight_decay for one in settings],
+        "clipnorm": [np.inf if one.clipnorm is None else one.clipnorm for one in settings],
+    }
     return Replicas(
         system.model,
         system.loss,
-        system.rule,
+        system.update,
         [system.start(one) for one in settings],
-        rates=np.array([one.learning_rate for one in settings]),
-        decays=np.array([one.weight_decay for one in settings]),
-        clipnorms=np.array([np.inf if one.clipnorm is None else one.clipnorm for one in settings]),
+        knobs={name: values for name, values in offered.items() if name in system.update.knobs},
         batch_of=np.array([sources.index((one.seed, one.stream)) for one in settings]),
         skip_nonfinite=system.skip_nonfinite,
     )
@@ -128,13 +131,17 @@ def _timetable(members) -> dict[int, list[tuple[int, str]]]:
     return due
 
 
+def _listed(runner, run):
+    return list(runner.weights(run).values())
+
+
 class _Look:
     """Measures what is due at one iterate; made before the step, used after it."""
 
     def __init__(self, runner, due):
         self.runner, self.due = runner, due
         looked_at = dict.fromkeys(run for run, column in due if column not in (LOSS, SKIPPED))
-        self.weights = {run: runner.weights(run) for run in looked_at}
+        self.weights = {run: _listed(runner, run) for run in looked_at}
         asked = any(column == SKIPPED for _, column in due)  # it waits for the steps before
         self.skipped = runner.skipped if asked else np.zeros(0)
 
@@ -145,7 +152,7 @@ class _Look:
             elif column == SKIPPED:
                 cells.add(run, column, step, self.skipped[run])
         for run, weights in self.weights.items():
-            following = None if losses is None else partial(self.runner.weights, run)
+            following = None if losses is None else partial(_listed, self.runner, run)
             snapshot = Snapshot(members[run].settings, system, step, weights, following)
             finite = all(np.isfinite(weight).all() for weight in weights)
             for other, column in self.due:
