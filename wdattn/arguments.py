@@ -13,8 +13,10 @@ import numpy as np
 
 __all__ = [
     "array",
+    "axes",
     "choice",
     "flag",
+    "flag_or_none",
     "function",
     "function_or_none",
     "integer",
@@ -64,6 +66,28 @@ def integers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
     if not each or not all(_is_between(one, least, None) for one in each):
         raise ValueError(f"`{name}` must be one or more ints >= {least}, got {values!r}")
     return tuple(map(operator.index, each))
+
+
+def axes(name: str, value: Any, rank: int | None = None) -> tuple[int, ...]:
+    """Different axes, from one or several; of so many axes, they are given from 0 on, ascending."""
+    each = (value,) if is_integer(value) or not isinstance(value, Iterable) else tuple(value)
+    fits = bool(each) and all(map(is_integer, each))
+    if fits and rank is not None:
+        fits = all(-rank <= axis < rank for axis in each)
+        each = tuple(sorted(operator.index(axis) % rank for axis in each)) if fits else each
+    if not fits or len(set(each)) < len(each):
+        within = "" if rank is None else f" in [{-rank}, {rank - 1}]"
+        raise ValueError(
+            f"`{name}` must be an int or different ints{within}, at least one, got {value!r}"
+        )
+    return tuple(map(operator.index, each))
+
+
+def flag_or_none(name: str, value: Any) -> bool | None:
+    """None, True or False."""
+    if value is not None and not isinstance(value, bool | np.bool_):
+        raise ValueError(f"`{name}` must be None, True or False, got {value!r}")
+    return None if value is None else bool(value)
 
 
 def seed_or_none(name: str, value: Any) -> int | None:

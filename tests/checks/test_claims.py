@@ -77,13 +77,13 @@ def judged(name, scale, *, claim=None, control=False, world=None):
         for place, column in enumerate({**LOSS, **world}):
             if column not in experiment.watch:
                 continue
-            times = experiment.times(scale, column, run.steps)
+            times = experiment.at(scale).times(column, run.steps)
             rng = np.random.default_rng([run.seed, run.stream, place, int(run.run_id("", ""), 16)])
             cells = [np.asarray({**LOSS, **world}[column](run, rng), "float64") for _ in times]
             columns[column] = np.array(times), np.stack(cells)
         return Record(run, columns)
 
-    seeds = experiment.scale(scale).seed_list()
+    seeds = experiment.at(scale).seeds
     return judge_runs(claim, find, scale, seeds, control)
 
 
@@ -132,7 +132,7 @@ def test_with_the_arms_swapped_it_is_contradicted(name, scale):
 @pytest.mark.parametrize("name", PAIRED, ids="-".join)
 @every_scale
 def test_where_the_arms_do_not_differ_it_is_not_reproduced(name, scale):
-    one = CLAIMS[name].experiment.run(scale, CLAIMS[name].arms()[0], 0)
+    one = CLAIMS[name].experiment.at(scale).run(CLAIMS[name].arms()[0], 0)
     dead = {
         column: lambda run, rng, make=make: make(one, rng) for column, make in WORLDS[name].items()
     }
@@ -144,7 +144,7 @@ def test_where_the_arms_do_not_differ_it_is_not_reproduced(name, scale):
 @every_scale
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_a_run_that_diverged_leaves_it_open(name, scale, broken):
-    first = CLAIMS[name].experiment.run(scale, CLAIMS[name].arms()[0], 1)
+    first = CLAIMS[name].experiment.at(scale).run(CLAIMS[name].arms()[0], 1)
 
     def spoil(make):
         def made(run, rng):
@@ -169,4 +169,4 @@ def test_it_says_where_it_comes_from(name):
     assert claim.expects or claim.experiment.expects
     assert claim.minimum_seeds >= 3
     for scale in SCALES:
-        assert len(claim.experiment.scale(scale).seed_list()) >= claim.minimum_seeds
+        assert len(claim.experiment.at(scale).seeds) >= claim.minimum_seeds

@@ -10,7 +10,7 @@ import pytest
 from wdattn.papers import KEYS, lookup
 from wdattn.reproduction import Settings
 from wdattn.reproduction.design.references import resolve, trials
-from wdattn.reproduction.run.cells import LOSS, SKIPPED
+from wdattn.reproduction.design.watch import LOSS, SKIPPED
 from wdattn.reproduction.run.training import Member, train
 
 SCALES = ("smoke", "laptop", "paper")
@@ -31,7 +31,7 @@ def pairs(key, name, scale):
         if claim.experiment.name == name:
             yield from claim.reading()
             yield from claim.reading(control=True)
-    for figure in paper.figures():
+    for figure in paper.figures:
         if figure.experiment.name == name and figure.drawn_at(scale):
             yield from ((arm, column) for arm in figure.arms.values() for column in figure.columns)
 
@@ -45,8 +45,8 @@ def runs(key, name, scale):
         for trial, searched in trials(experiment, scale, arm):
             found.setdefault(trial, set()).add(searched)
             plain = {**arm, "learning_rate": trial.learning_rate}
-        for seed in experiment.scale(scale).seed_list():
-            found.setdefault(experiment.run(scale, plain, seed), set()).add(column)
+        for seed in experiment.at(scale).seeds:
+            found.setdefault(experiment.at(scale).run(plain, seed), set()).add(column)
     return found
 
 
@@ -64,7 +64,7 @@ def test_it_expands(key, name, scale):
         assert Settings.unpacked(run.packed()) == run == run.filled()
         assert run.learning_rate is not None
         assert columns - {LOSS, SKIPPED} <= set(paper.measures())
-        for column, times in experiment.watching(scale, run, columns).items():
+        for column, times in experiment.at(scale).watching(run, columns).items():
             assert 0 <= times[0] and times[-1] < run.steps + (column != LOSS)
     for column in set(experiment.watch) - {LOSS, SKIPPED}:
         assert column in paper.measures()
@@ -125,9 +125,9 @@ def test_a_batch_is_a_function_of_seed_stream_and_step(key, name, scale):
 @pytest.mark.parametrize("key", KEYS)
 def test_figures_belong_to_claims(key):
     paper = PAPERS[key]
-    names = [figure.name for figure in paper.figures()]
+    names = [figure.name for figure in paper.figures]
     assert len(set(names)) == len(names)
-    for figure in paper.figures():
+    for figure in paper.figures:
         assert re.fullmatch("[a-z0-9-]+", figure.name)
         for claim in (figure.claim, *figure.also):
             assert claim == "" or paper.claim(claim)

@@ -293,9 +293,83 @@ def test_merged_refuses_what_it_cannot_express(argument):
         MultiHeadAttention(HEADS, DIM, parametrization="merged", **argument)
 
 
-def test_flash_attention_is_refused_with_dropout():
-    with pytest.raises(ValueError, match="`flash_attention` must be .* not True with dropout"):
+@pytest.mark.parametrize(
+    ("disabled", "argument", "wanted"),
+    [(False, None, None), (True, None, False), (True, True, True), (False, False, False)],
+)
+def test_keras_switch_of_flash_attention_counts(monkeypatch, disabled, argument, wanted):
+    given, stock = [], ops.dot_product_attention
+
+    def spy(*args, flash_attention=None, **kwargs):
+        given.append(flash_attention)
+        return stock(*args, **kwargs)
+
+    monkeypatch.setattr(ops, "dot_product_attention", spy)
+    try:
+        if disabled:
+            keras.config.disable_flash_attention()
+        layer = MultiHeadAttention(HEADS, DIM, flash_attention=argument)
+    finally:
+        keras.config.enable_flash_attention()
+    layer(np.ones((1, 3, 4), "float32"), np.ones((1, 3, 4), "float32"))
+    assert given == [wanted] and layer.get_config()["flash_attention"] is argument
+
+
+def test_flash_attention_is_refused_where_keras_refuses_it():
+    with pytest.raises(ValueError, match="`dropout` must be 0 with flash_attention=True"):
         MultiHeadAttention(HEADS, DIM, dropout=0.1, flash_attention=True)
+    layer, x = MultiHeadAttention(HEADS, DIM, flash_attention=True), np.ones((1, 3, 4), "float32")
+    with pytest.raises(ValueError, match="`return_attention_scores` must be False with flash"):
+        layer(x, x, return_attention_scores=True)
+
+
+def test_flash_attention_is_refused_for_merged_matrices():
+    with pytest.raises(ValueError, match="`flash_attention` must be left out with parametriz"):
+        MultiHeadAttention(HEADS, DIM, parametrization="merged", flash_attention=True)
+
+
+def overridden(base):
+    class Sharper(base):
+        """Keras' documented override point: scores of twice the size, and a record of masks."""
+
+        def _compute_attention(
+            self, query, key, value, attention_mask=None, training=None, return_scores=False
+        ):
+            self.seen = attention_mask
+            return super()._compute_attention(
+                query * 2, key, value, attention_mask, training, return_scores
+            )
+
+    return Sharper
+
+
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("scores", [False, True], ids=["output", "scores"])
+def test_a_subclass_has_its_own_attention(rng, kind, scores):
+    """As Keras' layer with the same override, which gets the same masks."""
+    given = inputs(rng)
+    theirs, ours = (
+        overridden(cls)(HEADS, DIM) for cls in (keras.layers.MultiHeadAttention, MultiHeadAttention)
+    )
+    for layer in (theirs, ours):
+        layer.build(**{f"{name}_shape": x.shape for name, x in given.items()})
+    theirs.set_weights([rng.normal(scale=0.5, size=w.shape) for w in theirs.get_weights()])
+    ours.set_weights(theirs.get_weights())
+    options = {**masks(rng, kind), "return_attention_scores": scores}
+    wanted, found = numpy(theirs(**given, **options)), numpy(ours(**given, **options))
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+    if kind == "none":
+        assert ours.seen is None
+    else:
+        own, their = (ops.convert_to_numpy(layer.seen) for layer in (ours, theirs))
+        full = np.broadcast_shapes(own.shape, their.shape)
+        assert own.ndim == max(their.ndim, 3)  # to (T, S) alone Keras adds no batch
+        np.testing.assert_array_equal(np.broadcast_to(own, full), np.broadcast_to(their, full))
+    plain = MultiHeadAttention(HEADS, DIM)
+    plain(**given)
+    plain.set_weights(ours.get_weights())
+    assert np.abs(numpy(plain(**given, **options))[0] - found[0]).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -411,3 +485,143 @@ def test_any_length_after_build(rng):
 def test_bad_shapes(shapes, name):
     with pytest.raises(ValueError, match=f"`{name}` must"):
         MultiHeadAttention(HEADS, DIM)(*(np.ones(shape, "float32") for shape in shapes))
+
+
+def lora(rng, given, **kwargs):
+    """A layer with LoRA matrices that do something."""
+    layer = MultiHeadAttention(HEADS, DIM, name="mine")
+    layer(**given)
+    layer.enable_lora(3, **kwargs)
+    for variable in layer.weights:
+        if "lora" in variable.name:
+            variable.assign(rng.normal(scale=0.3, size=variable.shape))
+    return layer
+
+
+@pytest.mark.parametrize("projections", [None, ("query", "value")])
+def test_lora_trains_matrices_beside_frozen_kernels(rng, projections):
+    given = inputs(rng)
+    layer = lora(rng, given, lora_alpha=6.0, projections=projections)
+    named = projections or ("query", "key", "value", "attention_output")
+    wanted = {f"mine/{name}/{part}" for name in named for part in ("bias", *LORA)}
+    assert {v.path for v in layer.trainable_variables} == wanted
+    merged = MultiHeadAttention(HEADS, DIM)
+    merged(**given)
+    own = {v.path: ops.convert_to_numpy(v) for v in layer.weights}
+    for name in ("query", "key", "value", "attention_output"):
+        kernel = own[f"mine/{name}/kernel"]
+        if name in named:
+            low_rank = own[f"mine/{name}/lora_kernel_a"] @ own[f"mine/{name}/lora_kernel_b"]
+            kernel = kernel + 6.0 / 3 * low_rank
+        dense = (
+            merged.output_dense if name == "attention_output" else getattr(merged, f"{name}_dense")
+        )
+        dense.kernel.assign(kernel)
+    np.testing.assert_allclose(numpy(layer(**given))[0], numpy(merged(**given))[0], atol=1e-5)
+    for part in ("query", "key", "value", "output"):
+        one, other = (getattr(x.factors(), part) for x in (layer, merged))
+        np.testing.assert_allclose(*map(ops.convert_to_numpy, (one, other)), atol=1e-6)
+
+
+LORA = ("lora_kernel_a", "lora_kernel_b")
+
+
+def test_lora_is_saved_in_the_kernels(rng, tmp_path):
+    """As Keras saves it."""
+    x, given = keras.Input((5, 6)), rng.normal(size=(2, 5, 6)).astype("float32")
+    layer = MultiHeadAttention(HEADS, DIM)
+    model = keras.Model(x, layer(x, x))
+    layer.enable_lora(2, b_initializer="ones")
+    wanted = model.predict(given, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(given, verbose=0), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("rank", value) for value in (0, -1, 2.0, True, None, "2")]
+    + [("lora_alpha", value) for value in (0, -1.0, np.nan, "1", True)]
+    + [("projections", value) for value in ("query", (), ("output",), ("query", 1))]
+    + [(name, value) for name in ("a_initializer", "b_initializer") for value in (None, "no", 1)],
+)
+def test_bad_arguments_of_lora(name, value):
+    layer = MultiHeadAttention(HEADS, DIM)
+    layer.build((None, 5, 6), (None, 5, 6))
+    before = [(v.path, v.trainable) for v in layer.weights]
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        layer.enable_lora(**{"rank": 2, name: value})
+    assert [(v.path, v.trainable) for v in layer.weights] == before
+
+
+def test_lora_needs_a_built_layer():
+    with pytest.raises(ValueError, match="must be built before `enable_lora`"):
+        MultiHeadAttention(HEADS, DIM).enable_lora(2)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+@pytest.mark.parametrize("arguments", [{}, {"parametrization": "merged"}], ids=str)
+def test_products_of_quantized_kernels_are_floats(rng, mode, arguments):
+    """Codes without their scales are of another size; these are off by roundings alone."""
+    layer = MultiHeadAttention(HEADS, DIM, output_shape=(3, 2), **arguments)
+    layer.build((None, 5, 6), (None, 7, 8))
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    before = layer.products()
+    for dense in layer._flatten_layers(include_self=False):
+        if isinstance(dense, keras.layers.EinsumDense):
+            dense.quantize(mode)
+    after = layer.products()
+    for name in ("key_query", "value_output"):
+        one, other = (ops.convert_to_numpy(getattr(x, name)) for x in (after, before))
+        error = np.abs(one - other).max() / np.abs(other).max()
+        assert 0 <= error < {"int8": 0.02, "int4": 0.3, "float8": 0.1}[mode]
+
+
+def test_a_cloned_model_may_have_ours(rng):
+    """`clone_model` with Keras' layers swapped for ours, by their configs."""
+    theirs = small_text_model(keras.layers.MultiHeadAttention)
+
+    def swapped(layer):
+        theirs = type(layer) is keras.layers.MultiHeadAttention
+        return (MultiHeadAttention if theirs else type(layer)).from_config(layer.get_config())
+
+    ours = keras.models.clone_model(theirs, clone_function=swapped)
+    assert any(isinstance(layer, MultiHeadAttention) for layer in ours.layers)
+    ours.set_weights(theirs.get_weights())
+    tokens = rng.integers(1, 11, size=(4, 9))
+    wanted = ops.convert_to_numpy(theirs(tokens))
+    np.testing.assert_allclose(ops.convert_to_numpy(ours(tokens)), wanted, rtol=0, atol=1e-5)
+
+
+class Third(keras.constraints.Constraint):
+    """A third of a weight."""
+
+    def __call__(self, w):
+        return w / 3
+
+
+def test_regularizers_and_constraints_reach_each_projection(rng):
+    layer = MultiHeadAttention(
+        HEADS,
+        DIM,
+        kernel_regularizer=keras.regularizers.L2(3.0),
+        bias_regularizer=keras.regularizers.L1(5.0),
+        activity_regularizer=keras.regularizers.L1(7.0),
+        kernel_constraint=Third(),
+        bias_constraint=keras.constraints.NonNeg(),
+    )
+    given = inputs(rng)
+    layer(**given)
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    weights = layer.get_weights()
+    kernels, biases = weights[::2], weights[1::2]
+    layer(**given)
+    losses = sorted(float(ops.convert_to_numpy(loss)) for loss in layer.losses)
+    penalties = [3 * (w**2).sum() for w in kernels] + [5 * np.abs(w).sum() for w in biases]
+    assert len(losses) == 12  # the penalties of four projections' outputs are there as well
+    for penalty in penalties:
+        assert np.abs(np.array(losses) - penalty).min() < 1e-4 * penalty
+    for variable, weight in zip(layer.weights, weights, strict=True):
+        constrained = ops.convert_to_numpy(variable.constraint(variable.value))
+        wanted = weight / 3 if variable.name == "kernel" else np.maximum(weight, 0)
+        np.testing.assert_allclose(constrained, wanted, rtol=1e-6)

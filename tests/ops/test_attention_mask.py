@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from wdattn.ops.attention_mask import attention_mask
+from wdattn.ops.attention_mask import attention_mask, for_heads
 
 
 def literal(t, s, query=None, value=None, key=None, given=None, causal=False, window=None):
@@ -28,7 +28,8 @@ def test_all_masks_must_allow(rng, shape, causal, window):
     given = rng.random(shape) < 0.7
     tokens = np.zeros((2, 4, 1)), np.zeros((2, 5, 1))
     found = attention_mask(*tokens, query, value, key, given, causal, window)
-    found = np.broadcast_to(ops.convert_to_numpy(found), (2, 3, 4, 5))
+    assert len(found.shape) == max(given.ndim, 3)  # as Keras' own, which subclasses get
+    found = np.broadcast_to(ops.convert_to_numpy(for_heads(found)), (2, 3, 4, 5))
     batched = given[:, None] if given.ndim == 3 else given
     wanted = literal(4, 5, query, value, key, batched, causal, window)
     np.testing.assert_array_equal(found, wanted)
@@ -36,3 +37,14 @@ def test_all_masks_must_allow(rng, shape, causal, window):
 
 def test_no_mask_is_none():
     assert attention_mask(np.zeros((2, 4, 1)), np.zeros((2, 5, 1))) is None
+    assert for_heads(None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("query_mask", (4,)), ("value_mask", (2, 5, 1)), ("key_mask", (5,)), ("attention_mask", (5,))],
+)
+def test_masks_of_another_rank(name, shape):
+    tokens = np.zeros((2, 4, 1)), np.zeros((2, 5, 1))
+    with pytest.raises(ValueError, match=f"`{name}` must be .*, got shape"):
+        attention_mask(*tokens, **{name: np.ones(shape, bool)})

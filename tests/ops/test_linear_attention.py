@@ -6,10 +6,10 @@ import pytest
 from keras import ops
 
 from wdattn import backend
-from wdattn.ops import linear_attention, linear_attention_scores
+from wdattn.ops import Chunked, linear_attention, linear_attention_scores
 from wdattn.ops.linear_attention_forms import SUMMED
 
-FORMS = ["parallel", "chunked", "recurrent"]
+FORMS = ["parallel", Chunked(2), "recurrent"]
 MAPS = {
     "identity": lambda x: x,
     "elu": lambda x: np.where(x.real > 0, x + 1, np.exp(x)),
@@ -87,11 +87,11 @@ def test_value_and_gradient(rng, feature_map, causal, normalize, form):
     steps = [rng.normal(size=array.shape) for array in arrays]
 
     def loss(parameters):
-        found = linear_attention(*parameters, **settings, form=form, chunk_size=2)
+        found = linear_attention(*parameters, **settings, form=form)
         return ops.sum(found * ops.convert_to_tensor(weights, dtype="float64"))
 
     value, gradients = backend.value_and_grad(loss)(tensors(arrays))
-    found = attend(arrays, **settings, form=form, chunk_size=2)[0]
+    found = attend(arrays, **settings, form=form)[0]
     # Summed in another order, in float64.
     scale = np.abs(wanted).max()
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12 * scale)
@@ -110,9 +110,9 @@ def test_any_length(rng, queries, keys, causal, form):
     """Whole chunks, a piece of one, and other numbers of queries than of keys."""
     arrays = draw(rng, queries, keys)
     wanted = literal(*arrays, causal=causal)
-    for chunk_size in (3, 4, 100) if form == "chunked" and queries == 9 else (4,):
-        settings = {"form": form, "chunk_size": chunk_size, "return_state": True}
-        found = attend(arrays, causal=causal, **settings)
+    sizes = map(Chunked, (3, 4, 100))
+    for sized in (*sizes, "chunked") if form == Chunked(2) and queries == 9 else (form,):
+        found = attend(arrays, causal=causal, form=sized, return_state=True)
         for one, other in zip(found, wanted, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
@@ -120,8 +120,8 @@ def test_any_length(rng, queries, keys, causal, form):
 def test_many_chunks_are_summed_in_another_way(rng):
     arrays = draw(rng, 2 * SUMMED + 1, 2 * SUMMED + 1)
     wanted = literal(*arrays, causal=True)
-    for chunk_size in (1, 2):  # more than `SUMMED` chunks, and one more than that many
-        found = attend(arrays, causal=True, chunk_size=chunk_size, return_state=True)
+    for size in (1, 2):  # more than `SUMMED` chunks, and one more than that many
+        found = attend(arrays, causal=True, form=Chunked(size), return_state=True)
         for one, other in zip(found, wanted, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
@@ -138,14 +138,13 @@ def test_masks(rng, causal, form):
     arrays = draw(rng)
     seen = rng.random((2, 7)) > 0.4
     seen[0, 0], seen[1] = False, [True] * 4 + [False] * 3
-    asked = rng.random((2, 7)) > 0.4
-    wanted = literal(*arrays, causal=causal, seen=seen)[0] * asked[:, :, None, None]
-    settings = {"causal": causal, "form": form, "chunk_size": 3}
-    found = attend(arrays, key_mask=seen, query_mask=asked, **settings)[0]
+    wanted = literal(*arrays, causal=causal, seen=seen)[0]
+    settings = {"causal": causal, "form": form, "mask": seen[:, None, None]}
+    found = attend(arrays, **settings)[0]
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
     assert not causal or not found[0, 0].any()
     arrays[1][~seen] = np.inf  # a masked key may hold anything
-    found = attend(arrays, key_mask=seen, query_mask=asked, **settings)[0]
+    found = attend(arrays, **settings)[0]
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
 
 
@@ -155,13 +154,13 @@ def test_gradients_where_a_denominator_is_zero(rng, form):
     arrays = draw(rng)
     arrays[0][:, :3] = -1.0
     arrays[1][:, 0] = -1.0
-    settings = {"feature_map": "relu", "causal": True, "form": form, "chunk_size": 2}
-    mask = np.array([[False] * 4 + [True] * 3] * 2)
+    settings = {"feature_map": "relu", "causal": True, "form": form}
+    settings["mask"] = np.array([[False] * 4 + [True] * 3] * 2)[:, None, None]
 
     def loss(parameters):
-        return ops.sum(linear_attention(*parameters, **settings, key_mask=mask) ** 2)
+        return ops.sum(linear_attention(*parameters, **settings) ** 2)
 
-    found = attend(arrays, **settings, key_mask=mask)[0]
+    found = attend(arrays, **settings)[0]
     np.testing.assert_array_equal(found[:, :4], 0)
     gradients = backend.value_and_grad(loss)(tensors(arrays))[1]
     gradients = [ops.convert_to_numpy(gradient) for gradient in gradients]
@@ -175,7 +174,7 @@ def test_states_join_pieces(rng, form, normalize):
     """Any form goes on from the state of any other."""
     arrays = draw(rng, 9, 9)
     whole = literal(*arrays, causal=True, normalize=normalize)
-    settings = {"causal": True, "normalize": normalize, "chunk_size": 2, "return_state": True}
+    settings = {"causal": True, "normalize": normalize, "return_state": True}
     for first in FORMS:
         outputs, state = attend([x[:, :4] for x in arrays], form=first, **settings)
         more, state = attend([x[:, 4:] for x in arrays], form=form, state=state, **settings)
@@ -205,10 +204,6 @@ def test_scores_and_a_mask_of_pairs(rng, causal, normalize):
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
     outputs = attend((query, key, value), form="parallel", **settings)[0]
     np.testing.assert_allclose(outputs, np.einsum("bhts,bshv->bthv", wanted, value), rtol=1e-10)
-    asked = np.array([[True, False, True, True, False]] * 2)
-    settings["query_mask"] = asked
-    found = ops.convert_to_numpy(linear_attention_scores(*tensors((query, key)), **settings))
-    np.testing.assert_allclose(found, wanted * asked[:, None, :, None], rtol=1e-12)
 
 
 # Beside the largest entry of an output or gradient, float32 was at most 7e-7 away on PyTorch and
@@ -228,7 +223,7 @@ def test_precision(rng, form, dtype, tolerance):
 
     def gradients(form, parameters):
         def loss(parameters):
-            found = linear_attention(*parameters, form=form, causal=True, chunk_size=64)
+            found = linear_attention(*parameters, form=form, causal=True)
             return ops.sum(ops.cast(found, "float64") * weights)
 
         found = backend.value_and_grad(loss)(parameters)[1]
@@ -242,7 +237,7 @@ def test_precision(rng, form, dtype, tolerance):
 @pytest.mark.parametrize("form", FORMS)
 def test_jit(rng, form):
     arrays = draw(rng)
-    compiled = backend.jit(lambda *x: linear_attention(*x, causal=True, form=form, chunk_size=3))
+    compiled = backend.jit(lambda *x: linear_attention(*x, causal=True, form=form))
     found = ops.convert_to_numpy(compiled(*tensors(arrays)))
     np.testing.assert_allclose(found, literal(*arrays, causal=True)[0], rtol=1e-10)
 
@@ -251,9 +246,9 @@ def test_jit(rng, form):
 def test_in_a_functional_model(rng, form, tmp_path):
     """Batch and tokens unknown; saved and loaded, with a state and masks beside it."""
     query, seen = keras.Input((None, 2, 3)), keras.Input((None,), dtype="bool")
-    settings = {"causal": True, "form": form, "chunk_size": 3}
+    settings = {"causal": True, "form": form}
     outputs, state = linear_attention(
-        query, query, query, key_mask=seen, return_state=True, **settings
+        query, query, query, mask=seen[:, None, None], return_state=True, **settings
     )
     again = linear_attention(query, query, query, state=state, **settings)
     assert outputs.shape == again.shape == (None, None, 2, 3) and state.shape == (None, 2, 3, 4)
@@ -271,19 +266,28 @@ def test_in_a_functional_model(rng, form, tmp_path):
 
 
 BAD = {
-    "form": [{"form": "fast"}, {"form": None}],
-    "feature_map": [{"feature_map": "tanh"}, {"feature_map": 1}],
-    "chunk_size": [{"chunk_size": 0}, {"chunk_size": 2.0}, {"chunk_size": True}],
+    "form": [{"form": form} for form in ("fast", None, 64, Chunked)],
+    "feature_map": [{"feature_map": given} for given in ("tanh", 1, None, len)],
+    "causal": [{"causal": given} for given in ("no", 1, None, 0.0)],
+    "normalize": [{"normalize": given} for given in ("no", 0, None)],
+    "return_state": [{"return_state": given} for given in ("no", 1, None)],
     "mask": [
         {"mask": np.ones((1, 1, 7, 7), bool)},
         {"mask": np.ones((1, 1, 7, 7), bool), "form": "parallel", "return_state": True},
+        *[{"mask": given} for given in ("no", 1, np.ones((2, 7), bool))],
+        {"mask": np.ones((2, 1, 1, 6), bool)},
+        {"mask": np.zeros((2, 1, 1, 7))},  # one to be added to scores
     ],
-    "key_mask": [{"key_mask": np.ones(7, bool)}],
-    "query_mask": [{"query_mask": np.ones((2, 1, 7), bool)}],
-    "state": [{"state": np.ones((2, 2, 3, 5))}, {"state": np.ones((2, 3, 6))}],
-    "query": [{"query": np.ones((2, 7, 3))}, {"query": np.ones((2, 7, 2, 3), "int32")}],
-    "key": [{"key": np.ones((2, 7, 2, 4))}, {"key": np.ones((2, 7, 1, 3))}],
-    "value": [{"value": np.ones((2, 6, 2, 3))}, {"value": np.ones((2, 7, 1, 3))}],
+    "state": [
+        *[{"state": given} for given in ("no", 1.0, np.ones((2, 2, 3, 6), "int32"))],
+        *[{"state": np.ones((2, 2, 3, 5))}, {"state": np.ones((2, 3, 6))}],
+    ],
+    "query": [
+        *[{"query": given} for given in ("no", 1.0, None, {})],
+        *[{"query": np.ones((2, 7, 3))}, {"query": np.ones((2, 7, 2, 3), "int32")}],
+    ],
+    "key": [{"key": np.ones((2, 7, 2, 4))}, {"key": np.ones((2, 7, 1, 3))}, {"key": None}],
+    "value": [{"value": np.ones((2, 6, 2, 3))}, {"value": np.ones((2, 7, 1, 3))}, {"value": None}],
 }
 
 
@@ -294,3 +298,17 @@ def test_bad_argument(rng, name, changed):
     arguments = dict(zip(("query", "key", "value"), draw(rng), strict=True)) | changed
     with pytest.raises(ValueError, match=f"`{name}`"):
         linear_attention(**arguments)
+    if name in ("feature_map", "causal", "normalize", "query", "key"):
+        del arguments["value"]
+        with pytest.raises(ValueError, match=f"`{name}`"):
+            linear_attention_scores(**arguments)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, "64", None])
+def test_bad_size_of_chunks(size):
+    with pytest.raises(ValueError, match="`size` must be an int >= 1"):
+        Chunked(size)
+
+
+def test_numpys_integers_are_sizes():
+    assert Chunked(np.int64(3)) == Chunked(3) and type(Chunked(np.int64(3)).size) is int

@@ -8,17 +8,17 @@ from keras import ops
 from wdattn.ops import rotary_embedding
 
 
-def rotated(x, places, max_wavelength=10_000.0):
+def rotated(x, positions, max_wavelength=10_000.0):
     """Pairs of one half and the other as complex numbers, turned."""
     half = x.shape[-1] // 2
     theta = max_wavelength ** (-2 * np.arange(half) / x.shape[-1])
-    turned = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * places[..., None, None] * theta)
+    turned = (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * positions[..., None, None] * theta)
     return np.concatenate([turned.real, turned.imag], axis=-1)
 
 
 @pytest.mark.parametrize("max_wavelength", [10_000.0, 50.0])
 @pytest.mark.parametrize(
-    ("positions", "places"),
+    ("positions", "counted"),
     [
         (None, np.arange(5)),
         (3, 3 + np.arange(5)),
@@ -27,10 +27,10 @@ def rotated(x, places, max_wavelength=10_000.0):
     ],
     ids=["from 0", "offset", "tokens", "batch"],
 )
-def test_equals_the_complex_form(rng, positions, places, max_wavelength):
+def test_equals_the_complex_form(rng, positions, counted, max_wavelength):
     x = rng.normal(size=(2, 5, 3, 6))
     found = ops.convert_to_numpy(rotary_embedding(x, positions, max_wavelength))
-    np.testing.assert_allclose(found, rotated(x, places, max_wavelength), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found, rotated(x, counted, max_wavelength), rtol=1e-12, atol=1e-12)
 
 
 def test_products_depend_on_the_distance_alone(rng):
@@ -61,8 +61,8 @@ def test_decoding_token_by_token_is_the_whole(rng):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
-def test_far_places_are_exact_in_low_precision(rng, dtype):
-    """In bfloat16 itself the places 4,001 and 4,002 are one."""
+def test_far_positions_are_exact_in_low_precision(rng, dtype):
+    """In bfloat16 itself the positions 4,001 and 4,002 are one."""
     x = ops.cast(rng.normal(size=(1, 4, 1, 8)), dtype)
     found = rotary_embedding(x, 4001)
     assert keras.backend.standardize_dtype(found.dtype) == dtype
@@ -72,12 +72,23 @@ def test_far_places_are_exact_in_low_precision(rng, dtype):
     assert error < {"bfloat16": 2**-6, "float16": 2**-9, "float32": 1e-3}[dtype]
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 6), (2, 5, 3, 5)])
-def test_bad_shapes(shape):
-    with pytest.raises(ValueError, match="`x` must be .* with an even dim, got"):
-        rotary_embedding(np.ones(shape))
+def test_the_first_position_may_be_a_tensor(rng):
+    x = rng.normal(size=(2, 5, 3, 6))
+    found = ops.convert_to_numpy(rotary_embedding(x, ops.convert_to_tensor(7, "int32")))
+    # Keras' sine of a tensor is a float32 on JAX.
+    np.testing.assert_allclose(found, rotated(x, 7 + np.arange(5)), rtol=1e-5, atol=1e-5)
 
 
-def test_bad_positions():
-    with pytest.raises(ValueError, match="`positions` must be a place"):
-        rotary_embedding(np.ones((1, 2, 1, 2)), np.zeros((1, 2, 1), "int32"))
+BAD_X = [np.ones((2, 5, 6)), np.ones((2, 5, 3, 5)), np.ones((2, 5, 3, 4), "int32"), "x", None, 1.0]
+
+
+@pytest.mark.parametrize("x", BAD_X, ids=lambda x: str(getattr(x, "shape", x)))
+def test_bad_x(x):
+    with pytest.raises(ValueError, match="`x` must be"):
+        rotary_embedding(x)
+
+
+@pytest.mark.parametrize("value", [-1, 0, float("nan"), float("inf"), "1", None, True, 1j])
+def test_bad_wavelength(value):
+    with pytest.raises(ValueError, match="`max_wavelength` must be a finite float > 0"):
+        rotary_embedding(np.ones((1, 2, 1, 2)), max_wavelength=value)

@@ -4,10 +4,10 @@ import zlib
 
 import numpy as np
 import pytest
-
-from wdattn.papers import lookup
 from wdattn.papers.ahn2024.figures import FIGURES
 from wdattn.papers.ahn2024.figures.conditions import TABLE
+
+from wdattn.papers import lookup
 from wdattn.reproduction import Best, Record
 
 PAPER = lookup("ahn2024")
@@ -40,17 +40,17 @@ def record(experiment, scale, arm, seed, columns):
         if isinstance(experiment.scale(scale).overrides.get("learning_rate"), Best)
         else {}
     )
-    run = experiment.run(scale, {**searched, **arm}, seed)
+    run = experiment.at(scale).run({**searched, **arm}, seed)
     found = {}
     for column in columns:
-        times = experiment.times(scale, column, run.steps)
+        times = experiment.at(scale).times(column, run.steps)
         found[column] = np.array(times), made_up(run, column, times)
     return Record(run, found, {"backend": "jax"})
 
 
 def records(name, scale=None):
     figure, scale = NAMED[name], scale or SCALES[name]
-    seeds = figure.experiment.scale(scale).seed_list()
+    seeds = figure.experiment.at(scale).seeds
     found = {
         label: [record(figure.experiment, scale, arm, seed, figure.columns) for seed in seeds]
         for label, arm in figure.arms.items()
@@ -97,13 +97,13 @@ def test_a_figure_reads_no_hessian_at_laptop_scale_that_no_claim_reads():
     read = {}
     for claim in PAPER.claims:
         for arm, column in claim.reading():
-            run = claim.experiment.run("laptop", {"learning_rate": 0.02} | arm, 0)
+            run = claim.experiment.at("laptop").run({"learning_rate": 0.02} | arm, 0)
             read.setdefault((claim.experiment.name, column), []).append(run)
     for figure in FIGURES:
         if figure.drawn_at("laptop") and {"condition", "condition_path"} & set(figure.columns):
             assert figure.columns == ("condition",)
             for arm in figure.arms.values():
-                run = figure.experiment.run("laptop", {"learning_rate": 0.02} | arm, 0)
+                run = figure.experiment.at("laptop").run({"learning_rate": 0.02} | arm, 0)
                 assert run in read[figure.experiment.name, "condition"], (figure.name, arm)
 
 

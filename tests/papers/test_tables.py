@@ -50,7 +50,7 @@ def test_a_searched_rate_is_the_one_with_the_lowest_loss(best, shown):
     found = []
     for run, _ in trials(DEPTH, "laptop", arm):
         loss = np.full(100, abs(np.log(run.learning_rate / best)) + 1)
-        times = np.array(DEPTH.times("laptop", "loss", run.steps))
+        times = np.array(DEPTH.at("laptop").times("loss", run.steps))
         columns = {"loss": (times, loss), "skipped": (np.array([run.steps]), np.zeros(1))}
         found.append(Record(run, columns, {"backend": "torch"}))
     assert cells(tables.searched(Records(found)))[2:] == [["8 layers, Adam", shown]]

@@ -189,6 +189,24 @@ def test_products_that_do_not_fit(key_query, value_output, words):
         MergedHeads("x", key_query, value_output)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-100, 1e69])
+@pytest.mark.parametrize("part", ["key", "all"])
+def test_numbers_of_any_size_are_measured_without_a_warning(attention, scale, part):
+    parts = ("query", "key", "value", "output") if part == "all" else (part,)
+    scaled = {name: getattr(attention, name) * scale for name in parts}
+    before, after = (
+        head_rows(AttentionHeads(**(vars(attention) | {"rotary": None} | changed)))
+        for changed in ({}, scaled)
+    )
+    for old, new in zip(before, after, strict=True):
+        if new["nuclear_norm"] > 0:  # 1e-400 is none
+            np.testing.assert_allclose(new["stable_rank"], old["stable_rank"], rtol=1e-9)
+        if scale > 1e-150:  # below, the squares are 0
+            for name in ("row_norm_correlation", *["nuclear_ratio"] * (part == "all")):
+                np.testing.assert_allclose(new[name], old[name], rtol=1e-6)
+    assert "Infinity" not in as_json(rows_of([AttentionHeads(**(vars(attention) | scaled))]))
+
+
 def test_bad_arguments(attention):
     with pytest.raises(ValueError, match="`biases` must be True or False, got 'no'"):
         head_rows(attention, biases="no")

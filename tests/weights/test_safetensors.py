@@ -39,6 +39,15 @@ def test_an_empty_tensor(tmp_path, safetensors):
     assert read["a"].shape == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("F32", "0100807f"), ("BF16", "817f"), ("F64", "010000000000f07f")]
+)
+def test_a_signalling_nan_is_a_nan(tmp_path, kind, bits):  # warnings are errors here
+    data = bytes.fromhex(bits)
+    text = {"a": {"dtype": kind, "shape": [1], "data_offsets": [0, len(data)]}}
+    assert np.isnan(Safetensors(header(tmp_path, text, data))["a"]).all()
+
+
 def test_an_unknown_name(tmp_path, safetensors):
     with pytest.raises(KeyError):
         Safetensors(safetensors(tmp_path / "x.safetensors", {"a": np.ones(2)}))["b"]

@@ -3,28 +3,33 @@ raises a `ValueError` that names the argument, the value and what is allowed. An
 one part that most layers are made of.
 """
 
+import math
+
 import keras
+from keras import ops
 
 from wdattn.initializers.seeded import Seeded
 
 
 def initializer(name, given):
-    """A Keras initializer, from what Keras takes for one."""
-    found = _from_keras(name, given, keras.initializers.get, "an initializer, its name or config")
-    if found is None:
-        raise ValueError(f"`{name}` must be an initializer, its name or config, got None")
-    return found
+    """A Keras initializer, from what Keras takes for one: a function, too."""
+    allowed = "an initializer, its name or config, or a function"
+    made = _from_keras(name, given, keras.initializers.get, allowed, keras.initializers.Initializer)
+    if made is None:
+        raise ValueError(f"`{name}` must be {allowed}, got None")
+    return made
 
 
 def regularizer(name, given):
     """A Keras regularizer or None, from what Keras takes for one."""
-    allowed = "None, a regularizer, its name or config"
-    return _from_keras(name, given, keras.regularizers.get, allowed)
+    allowed = "None, a regularizer, its name or config, or a function"
+    return _from_keras(name, given, keras.regularizers.get, allowed, keras.regularizers.Regularizer)
 
 
 def constraint(name, given):
     """A Keras constraint or None, from what Keras takes for one."""
-    return _from_keras(name, given, keras.constraints.get, "None, a constraint, its name or config")
+    allowed = "None, a constraint, its name or config, or a function"
+    return _from_keras(name, given, keras.constraints.get, allowed, keras.constraints.Constraint)
 
 
 def layer(name, given, dtype, named=None):
@@ -33,17 +38,17 @@ def layer(name, given, dtype, named=None):
     A layer that is made here bears the name `named`, else the argument's: its paths are fixed.
     """
     allowed = f"`{name}` must be a layer, a layer's config, or a callable that makes a layer"
-    found = given
+    made = given
     if isinstance(given, dict):
-        found = _from_keras(name, given, keras.layers.deserialize, "a layer or its config")
+        made = _from_keras(name, given, keras.layers.deserialize, "a layer or its config")
     elif callable(given) and not isinstance(given, keras.layers.Layer):
         try:
-            found = given(name=named or name, dtype=dtype)
+            made = given(name=named or name, dtype=dtype)
         except TypeError as error:
             raise ValueError(f"{allowed} from `name` and `dtype`, got {given!r}") from error
-    if not isinstance(found, keras.layers.Layer):
+    if not isinstance(made, keras.layers.Layer):
         raise ValueError(f"{allowed} from `name` and `dtype`, got {given!r}")
-    return found
+    return made
 
 
 def layers_or_none(name, given, dtype):
@@ -65,14 +70,37 @@ def config(given):
         return None
     if isinstance(given, list | tuple):
         return [config(one) for one in given]
-    found = keras.saving.serialize_keras_object(given)
+    serialized = keras.saving.serialize_keras_object(given)
+    if not isinstance(serialized, dict):  # the name of one of Keras' own functions
+        return serialized
     # With it Keras would build the layer on loading, before its owner does, under another path.
-    return {name: value for name, value in found.items() if name != "build_config"}
+    return {name: value for name, value in serialized.items() if name != "build_config"}
 
 
-def fresh(initializer, *place):
-    """A copy for another variable. Those of `wdattn.initializers` draw by place: no two are one."""
-    return initializer.at(*place) if isinstance(initializer, Seeded) else initializer.clone()
+def from_keras_config(config, neutral):
+    """A config of Keras' own layer without the arguments that ours does not have.
+
+    Args:
+        config: from `get_config` of Keras' layer, or of ours.
+        neutral: what these arguments must be, by name: a tuple of values that change nothing.
+    """
+    for name, values in neutral.items():
+        if name in config and config[name] not in values:
+            allowed = " or ".join(map(repr, values))
+            raise ValueError(f"`{name}` must be {allowed} here, got {config[name]!r}")
+    return {name: value for name, value in config.items() if name not in neutral}
+
+
+def fresh(initializer, *path):
+    """A copy for another variable. Those of `wdattn.initializers` draw by path: no two are one."""
+    if isinstance(initializer, Seeded):
+        return initializer.at(*path)
+    # A function has no state, and no copies.
+    return (
+        initializer.clone()
+        if isinstance(initializer, keras.initializers.Initializer)
+        else (initializer)
+    )
 
 
 def projection(owner, name, equation, sizes, input_shape, **kwargs):
@@ -103,8 +131,34 @@ def projection(owner, name, equation, sizes, input_shape, **kwargs):
     return dense
 
 
-def _from_keras(name, given, get, allowed):
+def float_kernel(dense):
+    """The kernel of an `EinsumDense` in floats, also if it is quantized; LoRA is in it."""
+    if dense.quantization_mode is None:
+        return dense.kernel
+    # Each mode has its own scales and layout: the projection of unit vectors is the kernel.
+    inputs, kernel = dense.equation.partition("->")[0].split(",")
+    sizes = [size for axis, size in zip(kernel, dense.kernel.shape, strict=True) if axis in inputs]
+    width = math.prod(sizes)
+    leading = (1,) * (len(inputs) - len(sizes) - 1)
+    units = ops.reshape(ops.eye(width, dtype=dense.compute_dtype), (*leading, width, *sizes))
+    outputs = dense(units, training=False)
+    outputs = outputs if dense.bias is None else outputs - dense.bias
+    return ops.reshape(outputs, (*sizes, *outputs.shape[len(leading) + 1 :]))
+
+
+KINDS = (
+    keras.initializers.Initializer,
+    keras.regularizers.Regularizer,
+    keras.constraints.Constraint,
+    keras.layers.Layer,
+)
+
+
+def _from_keras(name, given, get, allowed, kind=keras.layers.Layer):
     try:
-        return get(given)
+        made = get(given)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"`{name}` must be {allowed}, got {given!r}") from error
+    if isinstance(made, KINDS) and not isinstance(made, kind):  # Keras takes whatever is callable
+        raise ValueError(f"`{name}` must be {allowed}, got {given!r}")
+    return made

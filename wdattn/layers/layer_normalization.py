@@ -4,13 +4,14 @@ import keras
 from keras import ops
 
 from wdattn import arguments
-from wdattn.layers import keras_objects, normalized_axes
+from wdattn.layers import keras_objects
+from wdattn.layers.normalization import Normalization
 from wdattn.ops.at_least_float32 import at_least_float32
 from wdattn.ops.moments import moments
 
 
 @keras.saving.register_keras_serializable("wdattn")
-class LayerNormalization(keras.layers.Layer):
+class LayerNormalization(Normalization):
     r"""As `keras.layers.LayerNormalization`, and its second derivative is right everywhere.
 
     $$y = \gamma\, \frac{x - m}{\sqrt{v + \epsilon}} + \beta$$
@@ -56,11 +57,7 @@ class LayerNormalization(keras.layers.Layer):
         gamma_constraint=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.autocast = False  # float32 inputs stay exact under a mixed policy
-        self.axis = normalized_axes.checked(axis)
-        self.epsilon = arguments.real("epsilon", epsilon, above=0)
+        super().__init__(axis, epsilon, **kwargs)
         self.center = arguments.flag("center", center)
         self.scale = arguments.flag("scale", scale)
         self.beta_initializer = keras_objects.initializer("beta_initializer", beta_initializer)
@@ -71,30 +68,30 @@ class LayerNormalization(keras.layers.Layer):
         self.gamma_constraint = keras_objects.constraint("gamma_constraint", gamma_constraint)
 
     def build(self, input_shape):
-        shape = tuple(input_shape[axis] for axis in normalized_axes.among(self.axis, input_shape))
+        shape = self.weight_shape(input_shape)
         self.gamma = self._weight("gamma", shape) if self.scale else None
         self.beta = self._weight("beta", shape) if self.center else None
 
     def call(self, inputs):
-        axes = normalized_axes.among(self.axis, inputs.shape)
+        axes = self.axes(inputs.shape)
         x = ops.cast(inputs, at_least_float32(inputs))
         mean, variance = moments(x, axes, keepdims=True)
         y = (x - mean) * ops.rsqrt(variance + self.epsilon)
         if self.gamma is not None:
-            y = y * normalized_axes.along(self.gamma, axes, y)
+            y = y * self.along(self.gamma, axes, y)
         if self.beta is not None:
-            y = y + normalized_axes.along(self.beta, axes, y)
+            y = y + self.along(self.beta, axes, y)
         return ops.cast(y, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
-        normalized_axes.among(self.axis, input_shape)
-        return tuple(input_shape)
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(
+            keras_objects.from_keras_config(config, {"rms_scaling": (False,)})
+        )
 
     def get_config(self):
         return {
             **super().get_config(),
-            "axis": self.axis,
-            "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
             "beta_initializer": keras_objects.config(self.beta_initializer),

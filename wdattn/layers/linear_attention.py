@@ -4,9 +4,11 @@ import keras
 from keras import ops
 
 from wdattn import arguments
-from wdattn.layers.key_masks import key_masks
+from wdattn.layers.keras_objects import from_keras_config
 from wdattn.layers.projected_attention import ProjectedAttention
-from wdattn.ops import linear_attention, linear_attention_scores
+from wdattn.ops import Chunked, linear_attention, linear_attention_scores
+from wdattn.ops.attention_mask import attention_mask as join
+from wdattn.ops.attention_mask import for_heads
 from wdattn.ops.feature_maps import feature_map_of
 from wdattn.ops.linear_attention import FORMS
 
@@ -133,14 +135,14 @@ class LinearAttention(ProjectedAttention):
         key_shape = value_shape if key_shape is None else key_shape
         self._check(query_shape, value_shape, key_shape)
         width = self.value_dim or self.key_dim
-        self.query_dense = self._split("query", self.key_dim, query_shape)
-        self.key_dense = self._split("key", self.key_dim, key_shape)
-        self.value_dense = self._split("value", width, value_shape)
+        self._query_dense = self._split("query", self.key_dim, query_shape)
+        self._key_dense = self._split("key", self.key_dim, key_shape)
+        self._value_dense = self._split("value", width, value_shape)
         noise = (None, None, None, 1)  # all of a key's value at once: its score
         self._dropout_layer = keras.layers.Dropout(
             self.dropout, noise, self.seed, name="dropout", dtype=self.dtype_policy
         )
-        self.output_dense = self._joined(width, query_shape)
+        self._output_dense = self._joined(width, query_shape)
         self._build_query_key(query_shape, key_shape)
 
     def call(
@@ -158,27 +160,48 @@ class LinearAttention(ProjectedAttention):
     ):
         key = value if key is None else key
         self._check(query.shape, value.shape, key.shape)
+        arguments.flag("return_attention_scores", return_attention_scores)
+        arguments.flag("use_causal_mask", use_causal_mask)
+        queries = for_heads(join(query, value, query_mask))  # (batch, 1, queries, 1)
+        mask = for_heads(join(query, value, None, value_mask, key_mask, attention_mask))
         parallel = self.form == "parallel" or return_attention_scores
-        mask, key_mask = key_masks(value_mask, key_mask, attention_mask, pairs=parallel)
-        query, key = self.query_dense(query), self.key_dense(key)
+        if not parallel and mask is not None and tuple(mask.shape[1:3]) != (1, 1):
+            raise ValueError(
+                "`attention_mask` must be the same for all queries and heads, (batch, 1, keys), "
+                f"unless `form` is 'parallel', got shape {tuple(attention_mask.shape)}"
+            )
+        query, key = self._query_dense(query), self._key_dense(key)
         for layer in self.query_key or ():
             query, key = layer(query, key)
-        value = self._dropout_layer(self.value_dense(value), training=training)
+        value = self._dropout_layer(self._value_dense(value), training=training)
         settings = {
             "feature_map": self.feature_map,
             "causal": use_causal_mask,
             "normalize": self.normalize,
-            "query_mask": query_mask,
-            "key_mask": key_mask,
             "mask": mask,
         }
         if return_attention_scores:
-            scores = linear_attention_scores(query, key, **settings)
-            found = ops.einsum("bhts,bshv->bthv", scores, value)
-            return self.output_dense(found), scores
-        forms = {"form": self.form, "chunk_size": self.chunk_size}
-        return self.output_dense(linear_attention(query, key, value, **settings, **forms))
+            scores = _where(queries, linear_attention_scores(query, key, **settings))
+            return self._output_dense(ops.einsum("bhts,bshv->bthv", scores, value)), scores
+        form = Chunked(self.chunk_size) if self.form == "chunked" else self.form
+        heads = linear_attention(query, key, value, form=form, **settings)
+        queries = None if queries is None else ops.swapaxes(queries, 1, 2)
+        return self._output_dense(_where(queries, heads))
+
+    @classmethod
+    def from_config(cls, config):
+        neutral = {
+            "attention_axes": (None, 1, (1,), [1]),
+            "sliding_window": (None,),
+            "use_gate": (False,),
+        }
+        return super().from_config(from_keras_config(config, neutral))
 
     def get_config(self):
         feature_map = keras.saving.serialize_keras_object(self.feature_map)
         return {**super().get_config(), "feature_map": feature_map}
+
+
+def _where(queries, x):
+    """`x` where a mask of queries holds, else 0."""
+    return x if queries is None else ops.where(queries, x, ops.zeros((), dtype=x.dtype))

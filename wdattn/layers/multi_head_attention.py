@@ -6,9 +6,11 @@ import keras
 from keras import ops
 
 from wdattn import arguments
+from wdattn.layers.keras_objects import float_kernel
 from wdattn.layers.projected_attention import ProjectedAttention
 from wdattn.ops.attention_factors import AttentionFactors, AttentionProducts
 from wdattn.ops.attention_mask import attention_mask as join
+from wdattn.ops.attention_mask import for_heads
 from wdattn.ops.attention_scores import attention_scores, weigh
 
 PARAMETRIZATIONS = ("factored", "merged")
@@ -32,8 +34,9 @@ class MultiHeadAttention(ProjectedAttention):
     not see the terms that no key enters. Its bias of the output is $b_O + \sum_h P^h b_V^h$.
 
     `keras.ops.dot_product_attention` does the work where it can: factored, no dropout, no scores
-    asked for, `value_dim` = `key_dim`, not float64. As in Keras, a query that may look at nothing
-    then gets the mean of all values, and 0 where the scores are formed.
+    asked for, and, unless flash attention is wanted, `value_dim` = `key_dim` and not float64. A
+    subclass may override `_compute_attention`, as in Keras. A query that may look at nothing then
+    gets the mean of all values, as there, and 0 where the scores are formed.
 
     Args:
         num_heads: int >= 1.
@@ -43,8 +46,9 @@ class MultiHeadAttention(ProjectedAttention):
         use_bias: bool. Whether the projections have biases.
         output_shape: int, or ints. Shape of a token of the output; None is that of the query.
         attention_axes: None or 1, as an int or in a tuple: here inputs have one axis of tokens.
-        sliding_window: None, or int >= 1: a query looks at keys less than this many places away.
-        flash_attention: None, or bool, for `keras.ops.dot_product_attention`.
+        sliding_window: None, or int >= 1: a query looks at keys less than this many positions away.
+        flash_attention: None, for what `keras.config.is_flash_attention_enabled()` says, or bool:
+            as for `keras.ops.dot_product_attention`. Not True with dropout, or merged.
         kernel_initializer: of the kernels. Those of `wdattn.initializers` draw by path.
         bias_initializer: of the biases.
         kernel_regularizer: of each kernel.
@@ -72,7 +76,7 @@ class MultiHeadAttention(ProjectedAttention):
             where a query may look at a key.
         return_attention_scores: bool. Whether to return the scores too.
         training: bool. Whether dropout acts.
-        use_causal_mask: bool. Whether a query looks at no key behind its own place.
+        use_causal_mask: bool. Whether a query looks at no key after its own position.
 
     Returns:
         `(batch, T, *output_shape)`, or a pair of it and the scores, `(batch, heads, T, S)`.
@@ -127,25 +131,28 @@ class MultiHeadAttention(ProjectedAttention):
             },
             **kwargs,
         )
-        if attention_axes not in (None, 1, (1,), [1]):
+        if attention_axes is not None and arguments.axes("attention_axes", attention_axes) != (1,):
             raise ValueError(f"`attention_axes` must be None, 1 or (1,), got {attention_axes!r}")
         self.attention_axes = None if attention_axes is None else (1,)
         self.sliding_window = arguments.integer_or_none("sliding_window", sliding_window)
-        if flash_attention not in (None, True, False) or (flash_attention and dropout):
-            allowed = "None, True or False, and not True with dropout"
-            raise ValueError(f"`flash_attention` must be {allowed}, got {flash_attention!r}")
-        self.flash_attention = flash_attention
+        self.flash_attention = arguments.flag_or_none("flash_attention", flash_attention)
         self.use_gate = arguments.flag("use_gate", use_gate)
         self.parametrization = arguments.choice(
             "parametrization", parametrization, PARAMETRIZATIONS
         )
-        heads = {name: getattr(self, name) for name in ("value_dim", "use_gate", "query_key")}
-        for name, given in heads.items():
-            if given and parametrization == "merged":
-                raise ValueError(
-                    f"`{name}` must be left out with parametrization 'merged', which has no keys "
-                    f"and no values of a head, got {given!r}"
-                )
+        if self.parametrization == "merged":
+            for name in ("value_dim", "use_gate", "query_key", "flash_attention"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"`{name}` must be left out with parametrization 'merged', which has no "
+                        f"keys and no values of a head, got {getattr(self, name)!r}"
+                    )
+        if self.flash_attention and self.dropout:
+            raise ValueError(f"`dropout` must be 0 with flash_attention=True, got {self.dropout}")
+        # As in Keras, what its switch says when the layer is made: None, or False.
+        self._flash = self.flash_attention
+        if self._flash is None:
+            self._flash = keras.config.is_flash_attention_enabled()
 
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -166,12 +173,6 @@ class MultiHeadAttention(ProjectedAttention):
             self.dropout, seed=self.seed, name="dropout", dtype=self.dtype_policy
         )
 
-    # Under Keras' own names, in memory and, with the underscore, in weight files.
-    query_dense = property(lambda self: self._query_dense, doc="Projects the queries.")
-    key_dense = property(lambda self: self._key_dense, doc="Projects the keys.")
-    value_dense = property(lambda self: self._value_dense, doc="Projects the values.")
-    output_dense = property(lambda self: self._output_dense, doc="Projects what the heads found.")
-
     def factors(self):
         """The factors of each head as they are now, an `AttentionFactors` of tensors.
 
@@ -181,7 +182,7 @@ class MultiHeadAttention(ProjectedAttention):
         if self.parametrization == "merged":
             raise ValueError("`parametrization` must be 'factored' for factors(), got 'merged'")
         projections = (self._query_dense, self._key_dense, self._value_dense)
-        of_heads = [ops.transpose(dense.kernel, (1, 0, 2)) for dense in projections]
+        of_heads = [ops.transpose(float_kernel(dense), (1, 0, 2)) for dense in projections]
         return AttentionFactors(*of_heads, ops.swapaxes(self._output_kernel(), 1, 2))
 
     def products(self):
@@ -189,7 +190,7 @@ class MultiHeadAttention(ProjectedAttention):
         if self.parametrization == "factored":
             return self.factors().products()
         return AttentionProducts(
-            ops.transpose(self._key_query_dense.kernel, (1, 2, 0)),
+            ops.transpose(float_kernel(self._key_query_dense), (1, 2, 0)),
             ops.swapaxes(self._output_kernel(), 1, 2),
         )
 
@@ -208,34 +209,70 @@ class MultiHeadAttention(ProjectedAttention):
     ):
         key = value if key is None else key
         self._check(query.shape, value.shape, key.shape)
+        arguments.flag("return_attention_scores", return_attention_scores)
+        causal = arguments.flag("use_causal_mask", use_causal_mask)
         masks = (query_mask, value_mask, key_mask, attention_mask)
-        merged, scale = self.parametrization == "merged", 1 / math.sqrt(self.key_dim)
-        fused = not (merged or return_attention_scores or self.dropout)
-        # Keras' op fails on JAX for other widths, and rounds float64 there and on PyTorch.
-        fused = fused and self.value_dim in (None, self.key_dim) and self.compute_dtype != "float64"
         plain = self.sliding_window is None and all(mask is None for mask in masks)
-        kernel_is_causal = fused and plain and use_causal_mask  # without a mask in memory
-        causal = use_causal_mask and not kernel_is_causal
+        overridden = type(self)._compute_attention is not MultiHeadAttention._compute_attention
+        options = {}
+        if causal and plain and not overridden:  # without a mask in memory
+            causal, options = False, {"use_causal_mask": True}
         mask = join(query, value, *masks, causal, self.sliding_window)
         gate = self._gate_dense(query) if self.use_gate else None
 
-        if merged:
+        if self.parametrization == "merged":
             query = self._key_query_dense(query)
         else:
             query, key = self._query_dense(query), self._key_dense(key)
             value = self._value_dense(value)
             for layer in self.query_key or ():
                 query, key = layer(query, key)
-        if fused:
-            flags = {"is_causal": kernel_is_causal, "flash_attention": self.flash_attention}
-            found = ops.dot_product_attention(query, key, value, mask=mask, scale=scale, **flags)
-        else:
-            scores = attention_scores(query * ops.cast(scale, query.dtype), key, mask)
-            found = weigh(self._dropout_layer(scores, training=training), value)
-        output = self._output_dense(found if gate is None else found * gate)
+        heads, scores = self._compute_attention(
+            query, key, value, mask, training, return_attention_scores, **options
+        )
+        output = self._output_dense(heads if gate is None else heads * gate)
         return (output, scores) if return_attention_scores else output
+
+    def _compute_attention(
+        self,
+        query,
+        key,
+        value,
+        attention_mask=None,
+        training=None,
+        return_attention_scores=False,
+        use_causal_mask=False,
+    ):
+        """What the heads read, and the scores where they are formed, else None.
+
+        As in Keras, a subclass may have its own; then a causal mask is in `attention_mask`.
+        """
+        if self._flash and return_attention_scores:
+            raise ValueError(
+                "`return_attention_scores` must be False with flash_attention=True, got True"
+            )
+        scale = 1 / math.sqrt(self.key_dim)
+        # Keras' op fails on JAX for other widths, and rounds float64 there and on PyTorch.
+        alike = self.value_dim in (None, self.key_dim) and self.compute_dtype != "float64"
+        merged = self.parametrization == "merged"
+        if (alike or self._flash) and not (merged or return_attention_scores or self.dropout):
+            heads = ops.dot_product_attention(
+                query,
+                key,
+                value,
+                mask=for_heads(attention_mask),
+                scale=scale,
+                is_causal=use_causal_mask,
+                flash_attention=self._flash,
+            )
+            return heads, None
+        if use_causal_mask:
+            attention_mask = join(query, value, attention_mask=attention_mask, causal=True)
+        query = query * ops.cast(scale, query.dtype)
+        scores = attention_scores(query, key, for_heads(attention_mask))
+        return weigh(self._dropout_layer(scores, training=training), value), scores
 
     def _output_kernel(self):
         """`(heads, value_dim, features)`, whatever the shape of an output token."""
-        kernel = self._output_dense.kernel
+        kernel = float_kernel(self._output_dense)
         return ops.reshape(kernel, (*kernel.shape[:2], math.prod(kernel.shape[2:])))

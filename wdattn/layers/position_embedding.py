@@ -1,14 +1,15 @@
-"""What tells a token where it stands."""
+"""What tells a token its position."""
 
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from wdattn import arguments
 from wdattn.layers import keras_objects
 from wdattn.ops.at_least_float32 import at_least_float32
-from wdattn.ops.positions import places
+from wdattn.ops.positions import token_positions
 from wdattn.ops.sine_cosine import sine_cosine, sine_cosine_2d
 
 KINDS = ("learned", "sincos", "sincos2d")
@@ -16,15 +17,15 @@ KINDS = ("learned", "sincos", "sincos2d")
 
 @keras.saving.register_keras_serializable("wdattn")
 class PositionEmbedding(keras.layers.Layer):
-    """Adds to each token an embedding of its place: trained, or of sines and cosines.
+    """Adds to each token an embedding of its position: trained, or of sines and cosines.
 
-    "learned" trains a row for each place, in the weight `embeddings`. "sincos" is Vaswani et al.
+    "learned" trains a row for each position, in the weight `embeddings`. "sincos" is Vaswani et al.
     (2017), Section 3.5, for any length. "sincos2d" is Beyer et al. (2022), Section 2, for the
     patches of an image, row by row, as `PatchEmbedding` gives them.
 
     Args:
-        size: int >= 1 for "learned", the most places; `(rows, columns)` of the grid for "sincos2d";
-            None for "sincos".
+        size: int >= 1 for "learned", the most positions; `(rows, columns)` of the grid for
+            "sincos2d"; None for "sincos".
         kind: "learned", "sincos" or "sincos2d".
         initializer: of a learned one. Those of `wdattn.initializers` draw by path.
         max_wavelength: float > 1, of sines and cosines.
@@ -33,8 +34,8 @@ class PositionEmbedding(keras.layers.Layer):
     Call arguments:
         inputs: `(batch, tokens, features)` float. Features are even for "sincos"; for "sincos2d"
             they are a multiple of 4, at least 8, and there are rows * columns tokens.
-        positions: None: 0, 1, 2, ...; an int: the place of the first token; or the places of all,
-            `(tokens,)` or `(batch, tokens)` int. Not for "sincos2d".
+        positions: None: 0, 1, 2, ...; an int: that of the first token; or those of all, `(tokens,)`
+            or `(batch, tokens)` int, below `size` for "learned". Not for "sincos2d".
 
     Returns:
         Tensor of the shape of `inputs`.
@@ -75,18 +76,23 @@ class PositionEmbedding(keras.layers.Layer):
 
     def call(self, inputs, positions=None):
         self._check(inputs.shape)
-        tokens, features = ops.shape(inputs)[1], inputs.shape[2]
         if self.kind == "sincos2d":
             if positions is not None:
                 raise ValueError("`positions` must be None with kind 'sincos2d': a grid is fixed")
-            embeddings = sine_cosine_2d(*self.size, features, self.max_wavelength)
+            embeddings = sine_cosine_2d(*self.size, inputs.shape[2], self.max_wavelength)
             return inputs + ops.convert_to_tensor(embeddings, inputs.dtype)
         if self.kind == "learned":
             if positions is None:
-                return inputs + self.embeddings[:tokens]
-            return inputs + ops.take(self.embeddings, places(tokens, positions), axis=0)
-        rows, exact = places(tokens, positions), at_least_float32(inputs)
-        embeddings = sine_cosine(rows, features, self.max_wavelength, exact)
+                return inputs + self.embeddings[: ops.shape(inputs)[1]]
+            rows = token_positions(inputs, positions)
+            if isinstance(rows, np.ndarray) and not ((rows >= 0) & (rows < self.size)).all():
+                raise ValueError(
+                    f"`positions` must be in [0, {self.size - 1}], as `size` says, got {positions}"
+                )
+            return inputs + ops.take(self.embeddings, rows, axis=0)
+        exact = at_least_float32(inputs)
+        rows = token_positions(inputs, positions)
+        embeddings = sine_cosine(rows, inputs.shape[2], self.max_wavelength, exact)
         return inputs + ops.cast(embeddings, inputs.dtype)
 
     def compute_output_shape(self, input_shape):

@@ -28,6 +28,12 @@ class ProjectedAttention(keras.layers.Layer):
 
     own: tuple[str, ...] = ()
 
+    # Under Keras' own names, in memory and, with the underscore, in weight files.
+    query_dense = property(lambda self: self._query_dense, doc="Projects the queries.")
+    key_dense = property(lambda self: self._key_dense, doc="Projects the keys.")
+    value_dense = property(lambda self: self._value_dense, doc="Projects the values.")
+    output_dense = property(lambda self: self._output_dense, doc="Projects what the heads read.")
+
     def __init__(self, heads, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -54,6 +60,55 @@ class ProjectedAttention(keras.layers.Layer):
         self.query_key = keras_objects.layers_or_none(
             "query_key", heads["query_key"], self.dtype_policy
         )
+
+    def enable_lora(
+        self,
+        rank,
+        lora_alpha=None,
+        a_initializer="he_uniform",
+        b_initializer="zeros",
+        projections=None,
+    ):
+        """Trains matrices of low rank beside the kernels, which are frozen.
+
+        Hu et al. (2021). As `keras.layers.EinsumDense.enable_lora`, on the projections of the
+        layer. Their biases go on training; a projection that is not named is frozen.
+
+        Args:
+            rank: int >= 1. Of the matrices.
+            lora_alpha: float > 0, or None for `rank`. Their product is multiplied by it over
+                `rank`.
+            a_initializer: of the first matrix.
+            b_initializer: of the second one.
+            projections: names of projections, such as `("query", "value")`, or None for all.
+
+        Raises:
+            ValueError: if the layer is not built, or an argument is not of this kind.
+        """
+        if not self.built:
+            raise ValueError("the layer must be built before `enable_lora` is called, got none")
+        dense = {one.name: one for one in self._projections()}
+        names = tuple(dense if projections is None else projections)
+        if isinstance(projections, str) or not names or not set(names) <= set(dense):
+            raise ValueError(
+                f"`projections` must be names of {', '.join(dense)}, got {projections!r}"
+            )
+        settings = {
+            "rank": arguments.integer("rank", rank),
+            "lora_alpha": arguments.real_or_none("lora_alpha", lora_alpha, above=0),
+            "a_initializer": keras_objects.initializer("a_initializer", a_initializer),
+            "b_initializer": keras_objects.initializer("b_initializer", b_initializer),
+        }
+        for name, one in dense.items():
+            if name in names:
+                one.enable_lora(**settings)
+            else:
+                one.trainable = False
+
+    def _projections(self):
+        parts = ("query", "key", "key_query", "gate", "value", "output")
+        dense = (getattr(self, f"_{part}_dense", None) for part in parts)
+        return [one for one in dense if one is not None]
 
     def _split(self, name, width, shape, **kwargs):
         """A projection to heads of a width."""

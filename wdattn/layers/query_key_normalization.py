@@ -3,7 +3,10 @@
 import keras
 
 from wdattn import arguments
-from wdattn.layers.normalizations import NORMALIZATIONS
+from wdattn.layers.layer_normalization import LayerNormalization
+from wdattn.layers.rms_normalization import RMSNormalization
+
+NORMALIZATIONS = {"layer": LayerNormalization, "rms": RMSNormalization}
 
 
 @keras.saving.register_keras_serializable("wdattn")
@@ -36,9 +39,10 @@ class QueryKeyNormalization(keras.layers.Layer):
         self.supports_masking = True
         self.normalization = arguments.choice("normalization", normalization, NORMALIZATIONS)
         self.epsilon = arguments.real("epsilon", epsilon, above=0)
-        make = NORMALIZATIONS[normalization]
+        make = NORMALIZATIONS[self.normalization]
         self.query, self.key = (
-            make(epsilon=epsilon, name=name, dtype=self.dtype_policy) for name in ("query", "key")
+            make(epsilon=self.epsilon, name=name, dtype=self.dtype_policy)
+            for name in ("query", "key")
         )
 
     def build(self, query_shape, key_shape):

@@ -5,13 +5,12 @@ import math
 import keras
 from keras import ops
 
-from wdattn import arguments
-from wdattn.layers import normalized_axes
+from wdattn.layers.normalization import Normalization
 from wdattn.ops.at_least_float32 import at_least_float32
 
 
 @keras.saving.register_keras_serializable("wdattn")
-class RMSNormalization(keras.layers.Layer):
+class RMSNormalization(Normalization):
     r"""As `keras.layers.RMSNormalization`, with the same formula on each backend.
 
     $$y = s\, \frac{x}{\sqrt{\frac1n \sum_i x_i^2 + \epsilon}}$$
@@ -35,27 +34,16 @@ class RMSNormalization(keras.layers.Layer):
     """
 
     def __init__(self, axis=-1, epsilon=1e-6, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.autocast = False  # float32 inputs stay exact under a mixed policy
-        self.axis = normalized_axes.checked(axis)
-        self.epsilon = arguments.real("epsilon", epsilon, above=0)
+        super().__init__(axis, epsilon, **kwargs)
 
     def build(self, input_shape):
-        shape = tuple(input_shape[axis] for axis in normalized_axes.among(self.axis, input_shape))
+        shape = self.weight_shape(input_shape)
         self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", autocast=False)
 
     def call(self, inputs):
-        axes = normalized_axes.among(self.axis, inputs.shape)
+        axes = self.axes(inputs.shape)
         x = ops.cast(inputs, at_least_float32(inputs))
         # Not `ops.mean`, which rounds float64 to float32 on JAX and PyTorch.
         square = ops.sum(ops.square(x), axes, keepdims=True) / math.prod(x.shape[a] for a in axes)
-        y = x * ops.rsqrt(square + self.epsilon) * normalized_axes.along(self.scale, axes, x)
+        y = x * ops.rsqrt(square + self.epsilon) * self.along(self.scale, axes, x)
         return ops.cast(y, self.compute_dtype)
-
-    def compute_output_shape(self, input_shape):
-        normalized_axes.among(self.axis, input_shape)
-        return tuple(input_shape)
-
-    def get_config(self):
-        return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}

@@ -1,11 +1,13 @@
 """Attention and feed-forward, each with its norm, dropout and residual sum."""
 
+import functools
+
 import keras
 
 from wdattn import arguments
 from wdattn.layers import keras_objects
 from wdattn.layers.feed_forward import FeedForward
-from wdattn.layers.normalizations import NORMALIZATIONS
+from wdattn.layers.query_key_normalization import NORMALIZATIONS
 
 
 @keras.saving.register_keras_serializable("wdattn")
@@ -39,7 +41,7 @@ class TransformerBlock(keras.layers.Layer):
         attention_mask: as the attention takes it: True where a token may look at a token.
         return_attention_scores: bool. Whether to return the attention's scores too.
         training: bool. Whether dropout acts.
-        use_causal_mask: bool. Whether a token looks at none behind it.
+        use_causal_mask: bool. Whether a token looks at none after it.
 
     Returns:
         Tensor of the shape of `inputs`, or a pair of it and the attention's scores.
@@ -67,17 +69,18 @@ class TransformerBlock(keras.layers.Layer):
         self.epsilon = arguments.real("epsilon", epsilon, above=0)
         self.seed = arguments.seed_or_none("seed", seed)
         dtype = self.dtype_policy
-        make = NORMALIZATIONS[normalization]
-        self.attention_norm = make(epsilon=epsilon, name="attention_norm", dtype=dtype)
+        make = functools.partial(NORMALIZATIONS[self.normalization], epsilon=self.epsilon)
+        self.attention_norm = make(name="attention_norm", dtype=dtype)
         self.attention = keras_objects.layer("attention", attention, dtype)
-        self.feed_forward_norm = make(epsilon=epsilon, name="feed_forward_norm", dtype=dtype)
+        self.feed_forward_norm = make(name="feed_forward_norm", dtype=dtype)
         self.feed_forward = None
         if feed_forward is not None:
             self.feed_forward = keras_objects.layer("feed_forward", feed_forward, dtype)
         self._dropouts = [
             keras.layers.Dropout(
-                dropout,
-                seed=None if seed is None else seed + index,  # or both would drop alike
+                self.dropout,
+                # One more for the second, or both would drop alike.
+                seed=None if self.seed is None else (self.seed + index) % 2**32,
                 name=f"{half}_dropout",
                 dtype=dtype,
             )
@@ -108,27 +111,48 @@ class TransformerBlock(keras.layers.Layer):
         training=None,
         use_causal_mask=False,
     ):
+        scored = arguments.flag("return_attention_scores", return_attention_scores)
         options = {
             "query_mask": mask,
             "value_mask": mask,
             "attention_mask": attention_mask,
-            "return_attention_scores": return_attention_scores or None,
-            "use_causal_mask": use_causal_mask or None,
+            "return_attention_scores": scored or None,
+            "use_causal_mask": arguments.flag("use_causal_mask", use_causal_mask) or None,
         }
         options = {name: value for name, value in options.items() if value is not None}
         tokens = self.attention_norm(inputs) if self.norm_first else inputs
-        found = self.attention(tokens, tokens, training=training, **options)
-        found, scores = found if return_attention_scores else (found, None)
-        tokens = inputs + self._dropouts[0](found, training=training)
+        outputs = self.attention(tokens, tokens, training=training, **options)
+        attended, scores = outputs if scored else (outputs, None)
+        tokens = inputs + self._dropouts[0](attended, training=training)
         if self.norm_first:
-            found = self._transform(self.feed_forward_norm(tokens))
+            transformed = self._transform(self.feed_forward_norm(tokens))
         else:
             tokens = self.attention_norm(tokens)
-            found = self._transform(tokens)
-        tokens = tokens + self._dropouts[1](found, training=training)
+            transformed = self._transform(tokens)
+        tokens = tokens + self._dropouts[1](transformed, training=training)
         if not self.norm_first:
             tokens = self.feed_forward_norm(tokens)
-        return (tokens, scores) if return_attention_scores else tokens
+        return (tokens, scores) if scored else tokens
+
+    def enable_lora(self, rank, **kwargs):
+        """Trains matrices of low rank beside the attention's kernels; all else but their biases is
+        frozen.
+
+        Args:
+            rank: int >= 1. Of the matrices.
+            **kwargs: as of the attention's `enable_lora`.
+
+        Raises:
+            ValueError: if the attention has none, the block is not built, or an argument is not of
+                its kind.
+        """
+        if not hasattr(self.attention, "enable_lora"):
+            raise ValueError(
+                f"`attention` must be a layer with `enable_lora`, got {type(self.attention)}"
+            )
+        self.attention.enable_lora(rank, **kwargs)
+        for layer in (self.attention_norm, self.feed_forward_norm, self._transform):
+            layer.trainable = False
 
     def compute_output_spec(self, inputs, *masks, return_attention_scores=False, **kwargs):
         output = keras.KerasTensor(inputs.shape, self.compute_dtype)

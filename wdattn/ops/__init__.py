@@ -2,13 +2,14 @@
 
 from wdattn.ops.attention_factors import AttentionFactors, AttentionProducts
 from wdattn.ops.gram_recursion import gram_recursion
-from wdattn.ops.linear_attention import linear_attention, linear_attention_scores
+from wdattn.ops.linear_attention import Chunked, linear_attention, linear_attention_scores
 from wdattn.ops.moments import moments
 from wdattn.ops.rotary_embedding import rotary_embedding
 
 __all__ = [
     "AttentionFactors",
     "AttentionProducts",
+    "Chunked",
     "gram_recursion",
     "linear_attention",
     "linear_attention_scores",

@@ -5,6 +5,8 @@ from typing import Any
 
 from keras import ops
 
+from wdattn.ops.float_tensor import float_tensor
+
 
 @dataclass(frozen=True)
 class AttentionProducts:
@@ -43,7 +45,21 @@ class AttentionFactors:
     output: Any
 
     def products(self) -> AttentionProducts:
-        """The products of each head."""
+        """The products of each head.
+
+        Raises:
+            ValueError: if the factors do not fit together.
+        """
+        for one, other in (("key", "query"), ("output", "value")):
+            left, right = (
+                float_tensor(name, getattr(self, name), "(heads, features, width)")
+                for name in (one, other)
+            )
+            if left.shape[0] != right.shape[0] or left.shape[2] != right.shape[2]:
+                raise ValueError(
+                    f"`{one}` must have the heads and the width of `{other}`, "
+                    f"{tuple(right.shape)}, got shape {tuple(left.shape)}"
+                )
         # Not `ops.matmul`, which rounds float64 to float32 on PyTorch.
         return AttentionProducts(
             ops.einsum("hik,hjk->hij", self.key, self.query),

@@ -1,15 +1,35 @@
 """Linear attention: scores are products of features, without a softmax over keys."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
+from wdattn import arguments
 from wdattn.ops import linear_attention_forms as forms
 from wdattn.ops.feature_maps import feature_map_of
+from wdattn.ops.float_tensor import float_tensor
 
 FORMS = ("parallel", "chunked", "recurrent")
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """The chunked form of `linear_attention`, with another size of its chunks.
+
+    Args:
+        size: int >= 1. Tokens in a chunk, at most.
+
+    Raises:
+        ValueError: if it is not of this kind.
+    """
+
+    size: int = 64
+
+    def __post_init__(self):
+        object.__setattr__(self, "size", arguments.integer("size", self.size))
 
 
 def linear_attention(
@@ -17,14 +37,11 @@ def linear_attention(
     key: Any,
     value: Any,
     *,
+    mask: Any = None,
     feature_map: str | Callable[[Any], Any] = "elu",
     causal: bool = False,
     normalize: bool = True,
-    form: str = "chunked",
-    query_mask: Any = None,
-    key_mask: Any = None,
-    mask: Any = None,
-    chunk_size: int = 64,
+    form: str | Chunked = "chunked",
     state: Any = None,
     return_state: bool = False,
 ) -> Any:
@@ -38,9 +55,11 @@ def linear_attention(
     only. Called like `keras.ops.dot_product_attention`, on tensors of the same shapes; nothing is
     scaled by $1 / \sqrt{\mathrm{dim}}$. The forms are one sum in three orders:
 
-    - "parallel" forms all scores: O(tokens^2) time and memory, and the only one for a `mask`.
+    - "parallel" forms all scores: O(tokens^2) time and memory, and the only one for a `mask` that
+      differs from query to query or from head to head.
     - "chunked" forms the scores within chunks and passes S and z from chunk to chunk: O(tokens),
-      all chunks at once. Any number of tokens; the last chunk is padded inside.
+      all chunks at once. Any number of tokens; the last chunk is padded inside. It is
+      `Chunked(64)`, chunks of at most 64 tokens.
     - "recurrent" goes token by token: O(tokens), one after the other, with S and z as its memory.
 
     Where a denominator is exactly 0, the output is 0 and passes no gradient: a query that sees no
@@ -55,16 +74,14 @@ def linear_attention(
         key: `(batch, keys, heads, dim)` float. With `causal`, query i sees keys 0 to i, also where
             there are more or fewer keys than queries.
         value: `(batch, keys, heads, value_dim)` float.
+        mask: bool, broadcastable to `(batch, heads, queries, keys)`, or None. Where False the query
+            does not see the key. Its axes of heads and of queries are 1, unless the form is
+            "parallel" and no states go in or out.
         feature_map: "identity", "elu" (elu(x) + 1), "relu", "softmax" (over `dim`), or a callable
             from `(..., dim)` to `(..., features)`.
         causal: bool.
         normalize: bool. Whether to divide by the sum of the scores.
-        form: "parallel", "chunked" or "recurrent".
-        query_mask: bool, broadcastable to `(batch, queries)`, or None. Where False the output is 0.
-        key_mask: bool, broadcastable to `(batch, keys)`, or None. Where False a key is not seen.
-        mask: bool, broadcastable to `(batch, heads, queries, keys)`, or None. Where False the query
-            does not see the key. "parallel" only, and without states.
-        chunk_size: int >= 1. Tokens in a chunk, at most.
+        form: "parallel", "chunked", a `Chunked`, or "recurrent".
         state: `(batch, heads, features, value_dim + normalize)`, or None: the state returned for
             the tokens before these. Every query sees them all.
         return_state: bool. Whether to return the state as well.
@@ -86,15 +103,16 @@ def linear_attention(
         >>> [float(y[0, 2, 0, 0]) for y in (first, more)]  # (2 * 2 + 2 * 2) for each token seen
         [24.0, 48.0]
     """
+    chunks = form if isinstance(form, Chunked) else Chunked()
     settings: dict[str, Any] = {
         "feature_map": feature_map,
-        "causal": causal,
-        "normalize": normalize,
-        "form": form,
-        "chunk_size": chunk_size,
-        "return_state": return_state,
+        "causal": arguments.flag("causal", causal),
+        "normalize": arguments.flag("normalize", normalize),
+        "form": "chunked" if form is chunks else arguments.choice("form", form, FORMS),
+        "chunk_size": chunks.size,
+        "return_state": arguments.flag("return_state", return_state),
     }
-    tensors = query, key, value, query_mask, key_mask, mask, state
+    tensors = query, key, value, mask, state
     if any(keras.utils.is_keras_tensor(tensor) for tensor in tensors):
         return LinearAttentionOperation(**settings)(*tensors)
     return _attend(*tensors, **settings)
@@ -104,12 +122,10 @@ def linear_attention_scores(
     query: Any,
     key: Any,
     *,
+    mask: Any = None,
     feature_map: str | Callable[[Any], Any] = "elu",
     causal: bool = False,
     normalize: bool = True,
-    query_mask: Any = None,
-    key_mask: Any = None,
-    mask: Any = None,
 ) -> Any:
     r"""The scores of `linear_attention`: what each query takes of each value.
 
@@ -118,12 +134,10 @@ def linear_attention_scores(
     Args:
         query: `(batch, queries, heads, dim)` float.
         key: `(batch, keys, heads, dim)` float.
+        mask: bool, broadcastable to `(batch, heads, queries, keys)`, or None.
         feature_map: as for `linear_attention`, like all that follows.
         causal: bool.
         normalize: bool.
-        query_mask: bool, broadcastable to `(batch, queries)`, or None.
-        key_mask: bool, broadcastable to `(batch, keys)`, or None.
-        mask: bool, broadcastable to `(batch, heads, queries, keys)`, or None.
 
     Returns:
         `(batch, heads, queries, keys)` in the dtype of the arguments, 0 where a key is not seen.
@@ -131,12 +145,15 @@ def linear_attention_scores(
     Raises:
         ValueError: if an argument is not of this kind.
     """
+    arguments.flag("causal", causal)
+    arguments.flag("normalize", normalize)
     dtype, query, key = _tensors(query=query, key=key)
+    mask, key_mask = _masks(mask, query, key)
     query, key = _features(feature_map, query, key, key_mask)
-    found = forms.scores(query, key, causal, mask)
+    scores = forms.scores(query, key, causal, mask)
     if normalize:
-        found = forms.divided(found, ops.sum(found, axis=-1, keepdims=True))
-    return ops.cast(_kept(query_mask, found, tokens=2), dtype)
+        scores = forms.divided(scores, ops.sum(scores, axis=-1, keepdims=True))
+    return ops.cast(scores, dtype)
 
 
 @keras.saving.register_keras_serializable("wdattn")
@@ -162,8 +179,6 @@ def _attend(
     query: Any,
     key: Any,
     value: Any,
-    query_mask: Any,
-    key_mask: Any,
     mask: Any,
     state: Any,
     *,
@@ -175,7 +190,17 @@ def _attend(
     return_state: bool,
 ) -> Any:
     dtype, query, key, value = _tensors(query=query, key=key, value=value)
-    _check(form, chunk_size, mask, state, return_state)
+    mask, key_mask = _masks(mask, query, key)
+    if mask is not None and form != "parallel":
+        raise ValueError(
+            "`mask` must be the same for all queries and heads, (batch, 1, 1, keys), unless `form` "
+            f"is 'parallel', got shape {tuple(mask.shape)} and form {form!r}"
+        )
+    if mask is not None and (state is not None or return_state):
+        raise ValueError(
+            "`mask` must be the same for all queries and heads, (batch, 1, 1, keys), where states "
+            f"go in or out, for they know no query, got shape {tuple(mask.shape)}"
+        )
     query, key = _features(feature_map, query, key, key_mask)
     if state is not None:
         state = _state(state, key, value, normalize)
@@ -186,50 +211,59 @@ def _attend(
         outputs, after = forms.chunked(*settings, chunk_size)
     else:
         outputs, after = forms.recurrent(*settings)
-    outputs = ops.cast(_kept(query_mask, outputs, tokens=1), dtype)
+    outputs = ops.cast(outputs, dtype)
     return (outputs, after) if return_state else outputs
 
 
-def _check(form: str, chunk_size: int, mask: Any, state: Any, return_state: bool) -> None:
-    if form not in FORMS:
-        raise ValueError(f"`form` must be one of {', '.join(FORMS)}, got {form!r}")
-    if isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1:
-        raise ValueError(f"`chunk_size` must be an int >= 1, got {chunk_size!r}")
-    if mask is not None and form != "parallel":
-        raise ValueError(f"`mask` must be None unless `form` is 'parallel', got form {form!r}")
-    if mask is not None and (state is not None or return_state):
-        raise ValueError("`mask` must be None where states go in or out: they know no query")
+def _masks(mask: Any, query: Any, key: Any) -> tuple[Any, Any]:
+    """The mask as one of pairs, or as one of keys, `(batch, keys, 1, 1)`: the other is None."""
+    if mask is None:
+        return None, None
+    wanted = (query.shape[0], query.shape[2], query.shape[1], key.shape[1])
+    kind, shape = type(mask).__name__, None
+    if hasattr(mask, "shape") and hasattr(mask, "dtype"):
+        kind, shape = keras.backend.standardize_dtype(mask.dtype), tuple(mask.shape)
+    if (
+        shape is None
+        or "float" in kind  # such as one that is added to scores, where 0 means True
+        or len(shape) != 4
+        or not all(map(_broadcasts, shape, wanted))
+    ):
+        raise ValueError(
+            "`mask` must be bool, broadcastable to (batch, heads, queries, keys), here "
+            f"{wanted}, got {'' if shape is None else f'shape {shape} of '}{kind}"
+        )
+    mask = ops.convert_to_tensor(mask, "bool")
+    if shape[1:3] == (1, 1):
+        return None, ops.transpose(mask, (0, 3, 1, 2))
+    return mask, None
 
 
 def _tensors(**tensors: Any) -> list[Any]:
     """Their common dtype, then query, key and perhaps value, in at least float32."""
-    found = {name: ops.convert_to_tensor(tensor) for name, tensor in tensors.items()}
-    for name, tensor in found.items():
-        if len(tensor.shape) != 4 or not keras.backend.is_float_dtype(tensor.dtype):
-            raise ValueError(
-                f"`{name}` must be (batch, tokens, heads, dim) float, got shape "
-                f"{tuple(tensor.shape)} of {keras.backend.standardize_dtype(tensor.dtype)}"
-            )
-    query = found["query"]
-    for name, axes, said in (
+    tensors = {
+        name: float_tensor(name, x, "(batch, tokens, heads, dim)") for name, x in tensors.items()
+    }
+    query = tensors["query"]
+    for name, axes, shared in (
         ("key", (0, 2, 3), ", heads and dim"),
         ("value", (0, 2), " and heads"),
     ):
-        if name in found and not _fits(found[name].shape, query.shape, axes):
+        if name in tensors and not _fits(tensors[name].shape, query.shape, axes):
             raise ValueError(
-                f"`{name}` must have the batch{said} of `query`, {tuple(query.shape)}, got shape "
-                f"{tuple(found[name].shape)}"
+                f"`{name}` must have the batch{shared} of `query`, {tuple(query.shape)}, got shape "
+                f"{tuple(tensors[name].shape)}"
             )
-    if "value" in found and not _fits(found["value"].shape, found["key"].shape, (1,)):
+    if "value" in tensors and not _fits(tensors["value"].shape, tensors["key"].shape, (1,)):
         raise ValueError(
-            f"`value` must have a token for each of `key`, {tuple(found['key'].shape)}, got shape "
-            f"{tuple(found['value'].shape)}"
+            f"`value` must have a token for each of `key`, {tuple(tensors['key'].shape)}, got "
+            f"shape {tuple(tensors['value'].shape)}"
         )
-    dtypes = {keras.backend.standardize_dtype(tensor.dtype) for tensor in found.values()}
+    dtypes = {keras.backend.standardize_dtype(tensor.dtype) for tensor in tensors.values()}
     # Of several dtypes, Keras' choice; but of float64 alone it makes float32 on JAX and PyTorch.
     dtype = keras.backend.result_type(*dtypes) if len(dtypes) > 1 else dtypes.pop()
     wide = "float32" if dtype in ("float16", "bfloat16") else dtype
-    return [dtype, *(ops.cast(tensor, wide) for tensor in found.values())]
+    return [dtype, *(ops.cast(tensor, wide) for tensor in tensors.values())]
 
 
 def _fits(shape: Any, other: Any, axes: tuple[int, ...]) -> bool:
@@ -237,32 +271,31 @@ def _fits(shape: Any, other: Any, axes: tuple[int, ...]) -> bool:
     return all(None in (shape[axis], other[axis]) or shape[axis] == other[axis] for axis in axes)
 
 
+def _broadcasts(size: int | None, wanted: int | None) -> bool:
+    return size in (None, 1, wanted) or wanted is None
+
+
 def _features(feature_map: Any, query: Any, key: Any, key_mask: Any) -> tuple[Any, Any]:
     """Features of queries and keys; those of a masked key are 0."""
-    function = feature_map_of(feature_map)
-    return function(query), _kept(key_mask, function(key), tokens=1)
-
-
-def _kept(mask: Any, x: Any, tokens: int) -> Any:
-    """`x` where a mask of `(batch, tokens)` holds, else 0; `tokens` is their axis in `x`."""
-    if mask is None:
-        return x
-    mask = ops.convert_to_tensor(mask, "bool")
-    if len(mask.shape) != 2:
-        raise ValueError(
-            f"`query_mask` and `key_mask` must be (batch, tokens), got shape {tuple(mask.shape)}"
-        )
-    mask = mask[:, :, None, None] if tokens == 1 else mask[:, None, :, None]
-    return ops.where(mask, x, ops.zeros((), dtype=x.dtype))
+    function, features = feature_map_of(feature_map), []
+    for x in (query, key):
+        features.append(function(x))
+        shape = getattr(features[-1], "shape", ())
+        if len(shape) != 4 or not _fits(shape, x.shape, (0, 1, 2)):
+            raise ValueError(
+                f"`feature_map` must make (..., features) of (..., dim), got {feature_map!r}"
+            )
+    query, key = features
+    if key_mask is not None:
+        key = ops.where(key_mask, key, ops.zeros((), dtype=key.dtype))
+    return query, key
 
 
 def _state(state: Any, key: Any, value: Any, normalize: bool) -> Any:
-    state = ops.convert_to_tensor(state, dtype=key.dtype)
+    axes = "(batch, heads, features, value_dim + normalize)"
+    state = ops.cast(float_tensor("state", state, axes), key.dtype)
     width = None if value.shape[3] is None else value.shape[3] + normalize
     wanted = (key.shape[0], key.shape[2], key.shape[3], width)
-    if len(state.shape) != 4 or not _fits(state.shape, wanted, (0, 1, 2, 3)):
-        raise ValueError(
-            "`state` must be (batch, heads, features, value_dim + normalize), here "
-            f"{wanted}, got shape {tuple(state.shape)}"
-        )
+    if not _fits(state.shape, wanted, (0, 1, 2, 3)):
+        raise ValueError(f"`state` must be {axes}, here {wanted}, got shape {tuple(state.shape)}")
     return state

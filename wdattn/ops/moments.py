@@ -6,6 +6,9 @@ from typing import Any
 
 from keras import backend, ops
 
+from wdattn import arguments
+from wdattn.ops.float_tensor import float_tensor
+
 
 def moments(x: Any, axes: int | Sequence[int], keepdims: bool = False) -> tuple[Any, Any]:
     r"""Mean and variance over axes, in two passes.
@@ -18,27 +21,24 @@ def moments(x: Any, axes: int | Sequence[int], keepdims: bool = False) -> tuple[
 
     Args:
         x: floating tensor of any shape. float16 and bfloat16 are summed in float32.
-        axes: int or ints within the rank of `x`, at least one: the axes to reduce.
+        axes: int or different ints within the rank of `x`, at least one: the axes to reduce.
         keepdims: keep the reduced axes with length 1.
 
     Returns:
         `(mean, variance)` in the dtype of `x`; the variance divides by n, not by n - 1.
 
     Raises:
-        ValueError: if `x` is not floating, or `axes` is empty or outside the rank.
+        ValueError: if `x` is not floating, or `axes` is empty, repeated or outside the rank.
 
     Examples:
         >>> mean, variance = moments([1.0, 3.0], 0)
         >>> float(mean), float(variance)
         (2.0, 1.0)
     """
-    x = ops.convert_to_tensor(x)
-    dtype, rank = backend.standardize_dtype(x.dtype), len(x.shape)
-    if not backend.is_float_dtype(dtype):
-        raise ValueError(f"`x` must be floating, got dtype {dtype}")
-    axes = (axes,) if isinstance(axes, int) else tuple(axes)
-    if not axes or not all(-rank <= axis < rank for axis in axes):
-        raise ValueError(f"`axes` must be ints in [{-rank}, {rank - 1}], at least one, got {axes}")
+    arguments.flag("keepdims", keepdims)
+    x = float_tensor("x", x)
+    dtype = backend.standardize_dtype(x.dtype)
+    axes = arguments.axes("axes", axes, len(x.shape))
     if dtype in ("float16", "bfloat16"):
         x = ops.cast(x, "float32")
     # Not `ops.mean`, which rounds float64 to float32 on JAX and PyTorch.

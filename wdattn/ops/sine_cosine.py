@@ -8,21 +8,21 @@ from keras import ops
 from wdattn.ops.positions import cos_sin
 
 
-def sine_cosine(places: Any, features: int, max_wavelength: float, dtype: str) -> Any:
+def sine_cosine(positions: Any, features: int, max_wavelength: float, dtype: str) -> Any:
     """Vaswani et al. (2017), Section 3.5: sine and cosine alternate, features 2k and 2k + 1.
 
     Args:
-        places: `(tokens,)` or `(batch, tokens)` int, as `positions.places` gives them.
+        positions: `(tokens,)` or `(batch, tokens)` int, as `token_positions` gives them.
         features: int, even.
-        max_wavelength: float > 0. The angles are place * max_wavelength^(-2k / features).
+        max_wavelength: float > 0. The angles are position * max_wavelength^(-2k / features).
         dtype: float32 or float64.
 
     Returns:
-        Tensor of the shape of `places` and an axis of features.
+        Tensor of the shape of `positions` and an axis of features.
     """
     half = features // 2
     frequencies = max_wavelength ** (-np.arange(half) / half)
-    cos, sin = cos_sin(places, frequencies, dtype)
+    cos, sin = cos_sin(positions, frequencies, dtype)
     both = ops.stack([sin, cos], axis=-1)
     return ops.reshape(both, (*ops.shape(sin)[:-1], features))
 
@@ -35,7 +35,7 @@ def sine_cosine_2d(rows: int, columns: int, features: int, max_wavelength: float
         columns: int >= 1, of the grid.
         features: int, a multiple of 4 and at least 8.
         max_wavelength: float > 0. With q = features / 4 the angles are
-            place * max_wavelength^(-k / (q - 1)), k = 0, ..., q - 1.
+            position * max_wavelength^(-k / (q - 1)), k = 0, ..., q - 1.
 
     Returns:
         `(rows * columns, features)` float64, row by row.

@@ -8,7 +8,7 @@ from wdattn import arguments
 
 PRODUCTS = ("key_query", "value_output")
 _FACTORS = {"key_query": ("key", "query"), "value_output": ("value", "output")}
-_LARGEST = 1e140  # the sum of the squares of any layer's entries is still a float64
+_LARGEST = 1e70  # the fourth power, which norms of Gram matrices take, is still a float64
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class MergedHeads:
 
 
 def check_finite(name: str, values: np.ndarray | None, layer: str = "") -> None:
-    """Refuses NaN, infinity, and numbers whose squares would overflow.
+    """Refuses NaN, infinity, and numbers too large to measure.
 
     Raises:
         ValueError: if there is one; it names the matrix and, where it is known, the layer.

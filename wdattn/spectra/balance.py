@@ -124,10 +124,11 @@ def row_norm_correlation(
         if rotary is not None:
             alone = np.delete(squares, np.ravel(rotary), axis=1)
             squares = np.concatenate([squares[:, rotary].sum(2), alone], axis=1)
-        norms.append(squares - squares.mean(1, keepdims=True))
+        centred = squares - squares.mean(1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # over the largest, whose square is a float64 again
+            norms.append(centred / np.abs(centred).max(1, keepdims=True))
     a, b = norms
-    with np.errstate(invalid="ignore"):
-        return (a * b).sum(1) / np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))
+    return (a * b).sum(1) / np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))
 
 
 def _turned_pair(left, right, rotary) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,8 @@ class Safetensors(Mapping[str, np.ndarray]):
         )
         if tensor.kind == "BF16":  # the upper half of a float32
             values = (np.array(values, "<u4") << 16).view("<f4")
-        return np.array(values, "float64").reshape(tensor.shape)
+        with np.errstate(invalid="ignore"):  # a signalling NaN would warn
+            return np.array(values, "float64").reshape(tensor.shape)
 
     def __contains__(self, name: object) -> bool:
         return name in self._tensors  # the one of `Mapping` would read the tensor

@@ -100,7 +100,7 @@ def work(tmp_path, paper, lines):
         requests = []
         for name in claims:
             claim = paper.claim(name)
-            chosen = seeds or claim.experiment.scale(scale).seed_list()
+            chosen = seeds or claim.experiment.at(scale).seeds
             requests += [
                 Request(claim.experiment, arm, chosen, column)
                 for arm, column in claim.reading(control)
@@ -158,7 +158,7 @@ def contents(executor):
 def test_it_makes_every_run_and_column_that_is_asked_for(work, steps, paper):
     executor = work("C1")
     experiment = paper.claim("C1").experiment
-    asked = {experiment.run("laptop", arm, seed) for arm in (PLAIN, FANCY) for seed in range(3)}
+    asked = {experiment.at("laptop").run(arm, seed) for arm in (PLAIN, FANCY) for seed in range(3)}
     assert set(contents(executor)) == asked
     # One stack a kind, each of all seeds: the seeds may share a stack, the update rules may not.
     assert [(size, len(drawn)) for size, drawn in steps] == [(3, 60), (3, 60)]
@@ -400,7 +400,7 @@ def test_a_run_of_two_experiments_is_made_once_and_has_the_columns_of_both(work,
     executor = work("C1", "C2", paper=both)
     # Plain and fancy for the first; the second reads plain too, which is replayed for it.
     assert [size for size, _ in steps] == [3, 3, 3] and len(files(executor)) == 6
-    plain = executor.find(first.experiment.run("laptop", PLAIN, 0))
+    plain = executor.find(first.experiment.at("laptop").run(PLAIN, 0))
     assert set(plain.columns) == {"loss", "height"}
     steps.clear()
     work("C1", "C2", paper=both)
@@ -410,7 +410,7 @@ def test_a_run_of_two_experiments_is_made_once_and_has_the_columns_of_both(work,
 def test_a_replay_that_misses_the_weights_trains_anew(work, steps, lines):
     executor = work("C1")
     whole = contents(work("C1", "C2", folder="whole"))
-    run = executor.paper.claim("C1").experiment.run("laptop", PLAIN, 2)
+    run = executor.paper.claim("C1").experiment.at("laptop").run(PLAIN, 2)
     record = executor.find(run)
     tampered = record.weights[0].copy()
     tampered[0] = np.nextafter(tampered[0], np.float32(9))

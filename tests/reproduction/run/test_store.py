@@ -133,7 +133,7 @@ def test_a_setting_that_was_added_since_does_not_age_a_record(store, record, run
         def packed(self):
             return packed
 
-    from wdattn.reproduction.design.experiment import run_id_of
+    from wdattn.reproduction.design.settings import run_id_of
 
     name = run_id_of(packed, *IDENTITY.values())
     store.save(name, Record(Older(), record.columns, record.manifest, record.weights))

@@ -70,7 +70,7 @@ def stacks(tmp_path, monkeypatch):
     import stacks_of_a_test
 
     paper = papers.lookup("ahn2024")
-    runs = [(paper.claims[0].experiment.run("smoke", {}, 0), {})]
+    runs = [(paper.claims[0].experiment.at("smoke").run({}, 0), {})]
 
     def make(kind, name="1"):
         chosen = getattr(stacks_of_a_test, kind)
@@ -163,7 +163,7 @@ from wdattn.reproduction import Progress
 from wdattn.reproduction.run.workers import Workers
 
 paper = papers.lookup("ahn2024")
-runs = [(paper.claims[0].experiment.run("smoke", {{}}, 0), {{}})]
+runs = [(paper.claims[0].experiment.at("smoke").run({{}}, 0), {{}})]
 folder = pathlib.Path(__file__).parent
 tasks = [Waiting(paper, paper.build(), "", runs, None, folder, name, 5.0) for name in "ab"]
 # No guard: a worker must not run this again.

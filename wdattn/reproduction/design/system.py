@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.settings import Settings
 
 Weights = list[np.ndarray]
 

@@ -1,14 +1,14 @@
 """Stored records, read back to be judged or drawn anew."""
 
-import importlib.metadata
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wdattn.reproduction.design.claim import Claim
-from wdattn.reproduction.design.effect import Record
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.record import Record
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.judge.judgement import Judgement, judge_runs
+from wdattn.reproduction.judge.versions import drifted
 from wdattn.reproduction.run.store import Store
 
 
@@ -97,21 +97,8 @@ def judge(
             f"`records` must be of one backend, got {', '.join(records.backends())}: "
             "choose with records.on(name)"
         )
-    chosen = claim.experiment.scale(scale).seed_list() if seeds is None else tuple(seeds)
-    for line in sorted({line for record in records for line in _drift(record)}):
+    chosen = claim.experiment.at(scale).seeds if seeds is None else tuple(seeds)
+    versions = [record.manifest.get("versions", {}) for record in records]
+    for line in sorted({line for one in versions for line in drifted(one)}):
         warnings.warn(line, stacklevel=2)
     return judge_runs(claim, records.find, scale, chosen, control)
-
-
-def _drift(record: Record) -> Iterator[str]:
-    """A line for each library whose version is not the one the record was made with."""
-    versions = record.manifest.get("versions", {})
-    then = {"keras": versions.get("keras"), "numpy": versions.get("numpy")}
-    then[record.manifest["backend"]] = versions.get("backend_version")
-    for name, version in then.items():
-        try:
-            now = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if version is not None and now != version:
-            yield f"records made with {name} {version} are judged under {now}"

@@ -4,10 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-LOSS, SKIPPED = "loss", "skipped"
-"""Columns that need no measure: the loss of each batch, before the step it serves; and how many
-steps were skipped so far, since their gradient was not finite (0 where a system does not skip)."""
-
 Columns = dict[str, tuple[np.ndarray, np.ndarray]]
 
 

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from wdattn.reproduction.design.effect import Record
-from wdattn.reproduction.design.experiment import Arm, Experiment, Settings
+from wdattn.reproduction.design.experiment import Arm, AtScale, Experiment
 from wdattn.reproduction.design.paper import Paper
-from wdattn.reproduction.design.references import NoneFinite, look_up, resolve, trials
+from wdattn.reproduction.design.record import Record
+from wdattn.reproduction.design.references import NoneFinite, Unresolved, look_up, resolve
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.run.cells import Cells
 from wdattn.reproduction.run.progress import Progress
 from wdattn.reproduction.run.stack import Outcome, Stack
 from wdattn.reproduction.run.store import Store
 from wdattn.reproduction.run.workers import Workers, checked_jobs
-
-PRECISION = "float32"
 
 Wanted = dict[Settings, set[str]]
 Plan = dict[str, Wanted]
@@ -96,7 +95,6 @@ class Executor:
         self.progress = progress or Progress()
         self.checkpoint_seconds = checkpoint_seconds
         self.jobs = checked_jobs(jobs)
-        self.build = paper.build()
         self._known: dict[Settings, Record] = {}
 
     def find(self, settings: Settings) -> Record | None:
@@ -109,24 +107,31 @@ class Executor:
 
     def fulfil(self, requests: Sequence[Request]) -> None:
         """Makes every run and column that the requests need and the store lacks."""
-        searched = self.searched(requests)
-        # What waits for no search fills the cores while the last searches run.
-        settled = [one for one in requests if not searched[one.experiment.name]]
         with Workers(self.jobs, self.versions, self.progress) as workers:
-            self._make(searched | self.expand(settled), workers)
-            self._make(self.expand(requests), workers)
+            made: Plan = {}
+            while (plan := self.expand(requests)) != made:
+                self._make(plan, workers)
+                made = plan
 
     def expand(self, requests: Sequence[Request]) -> Plan:
-        """Experiment name to the runs and columns that the requests name, once each."""
+        """Experiment name to the runs and columns that the requests name, once each.
+
+        A run that waits for others stands for those.
+        """
         plan: Plan = {}
         for request in requests:
-            try:
-                arm, _ = resolve(request.experiment, self.scale, request.arm, self.find)
-            except NoneFinite:  # nothing to run; the judge says why
-                continue
-            wanted = plan.setdefault(request.experiment.name, defaultdict(set))
+            at_scale = request.experiment.at(self.scale)
             for seed in request.seeds:
-                settings = request.experiment.run(self.scale, arm, seed)
+                try:
+                    settings = resolve(at_scale, request.arm, seed, self.find)
+                except NoneFinite:  # nothing to run; the judge says why
+                    continue
+                except Unresolved as missing:
+                    for need in missing.needs:
+                        wanted = plan.setdefault(need.experiment.name, defaultdict(set))
+                        wanted[need.settings].update(need.columns)
+                    continue
+                wanted = plan.setdefault(request.experiment.name, defaultdict(set))
                 wanted[settings].add(request.column)
         return plan
 
@@ -137,20 +142,14 @@ class Executor:
             rest = {
                 column
                 for column in columns
-                if look_up(self.find, experiment, self.scale, settings, (column,)) is None
+                if look_up(self.find, self._at(experiment), settings, (column,)) is None
             }
             if rest:
                 missing[settings] = rest
         return missing
 
-    def searched(self, requests: Sequence[Request]) -> Plan:
-        """Experiment name to the runs that references need before they can be resolved."""
-        plan: Plan = {}
-        for request in requests:
-            wanted = plan.setdefault(request.experiment.name, defaultdict(set))
-            for settings, column in trials(request.experiment, self.scale, request.arm):
-                wanted[settings].add(column)
-        return plan
+    def _at(self, experiment: Experiment) -> AtScale:
+        return experiment.at(self.scale)
 
     def _make(self, plan: Plan, workers: Workers) -> None:
         self._train(self._resumed(plan), workers)
@@ -188,7 +187,7 @@ class Executor:
                     {
                         "id": self._id(member),
                         "settings": member.packed(),
-                        "watch": experiment.watching(self.scale, member, missing[member]),
+                        "watch": self._at(experiment).watching(member, missing[member]),
                     }
                     for member in members
                 ]
@@ -200,7 +199,7 @@ class Executor:
         """Whether this call would make that run, and look at it at those iterates."""
         try:
             settings = self._settings(entry)
-            watch = experiment.watching(self.scale, settings, entry["watch"])
+            watch = self._at(experiment).watching(settings, entry["watch"])
         except (LookupError, TypeError, ValueError):  # of settings or columns that are no more
             return False
         return entry["id"] == self._id(settings) and entry["watch"] == watch
@@ -217,7 +216,7 @@ class Executor:
                     stacks.setdefault(str(stack), (stack, set()))[1].add(settings)
             for stack, members in stacks.values():
                 entries = [
-                    {**e, "watch": experiment.watching(self.scale, s, missing.get(s, ()))}
+                    {**e, "watch": self._at(experiment).watching(s, missing.get(s, ()))}
                     for e in stack
                     for s in [self._settings(e)]
                 ]
@@ -232,7 +231,7 @@ class Executor:
 
     def _seconds(self, task: _Task) -> float:
         """What it takes, as the experiment says; 0 where it does not."""
-        return len(task.entries) * task.experiment.cost.get(self.scale, 0.0)
+        return len(task.entries) * self._at(task.experiment).seconds()
 
     def _begin(self, task: _Task) -> Stack:
         name, entries = task.experiment.name, task.entries
@@ -240,7 +239,7 @@ class Executor:
             self.store.begin(str(task.name), {"experiment": name, "members": entries})
         return Stack(
             self.paper,
-            self.build,
+            self.paper.build(self._settings(entries[0])),
             f"{self.paper.key} {name}: {len(entries)} runs",
             [(self._settings(entry), entry["watch"]) for entry in entries],
             self.store.resume(task.name) if task.name else None,
@@ -262,9 +261,8 @@ class Executor:
             "scale": self.scale,
             "stack": [{k: v for k, v in e.items() if k != "watch"} for e in task.entries],
             "seconds": round(seconds / len(results), 2),
-            "build": self.build,
+            "build": self.paper.build(self._settings(task.entries[0])),
             "backend": self.backend,
-            "precision": PRECISION,
             "versions": self.versions,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -297,4 +295,4 @@ class Executor:
         return Settings.unpacked(entry["settings"])
 
     def _id(self, settings: Settings) -> str:
-        return settings.run_id(self.build, self.backend, PRECISION)
+        return settings.run_id(self.paper.build(settings), self.backend)

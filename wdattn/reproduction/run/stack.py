@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from wdattn.reproduction.design.experiment import Settings
 from wdattn.reproduction.design.paper import Paper
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.run.cells import Columns
 from wdattn.reproduction.run.store import Store
 
@@ -51,7 +51,7 @@ class Stack:
         results = train(
             [Member(settings, watch) for settings, watch in self.runs],
             self.paper.system(self.runs[0][0]),
-            self.paper.measures(),
+            self.paper.measures(self.runs[0][0]),
             resumed=self.resumed,
             checkpoint=partial(Store(self.folder).checkpoint, self.name)
             if self.name
@@ -65,8 +65,9 @@ class Stack:
         """For another process, which imports the paper's code by name; None if that cannot be."""
         try:
             # What trains does not read the claims, and watches are lambdas, which have no name.
-            paper = replace(self.paper, claims=(), headline=(), studies=())
-            return pickle.dumps(replace(self, paper=paper, folder=self.folder.absolute()))
+            return pickle.dumps(
+                replace(self, paper=self.paper.bare(), folder=self.folder.absolute())
+            )
         except Exception:  # it depends on what there is in it
             return None
 
@@ -75,6 +76,6 @@ class Stack:
         """What `packed` gave, if it is to be had here and means the same code; else None."""
         try:
             stack = pickle.loads(data)
-            return stack if stack.paper.build() == stack.build else None
+            return stack if stack.paper.build(stack.runs[0][0]) == stack.build else None
         except Exception:  # a paper made in a test or a notebook is not found by name
             return None

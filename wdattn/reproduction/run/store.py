@@ -11,8 +11,8 @@ from typing import Any
 import filelock
 import numpy as np
 
-from wdattn.reproduction.design.effect import Record
-from wdattn.reproduction.design.experiment import Settings, run_id_of
+from wdattn.reproduction.design.record import Record
+from wdattn.reproduction.design.settings import Settings, run_id_of
 
 
 class StoreBusy(RuntimeError):
@@ -152,7 +152,7 @@ def _unpack(run_id, path):
     manifest = json.loads(str(arrays["manifest"]))
     packed = manifest.pop("settings")
     # From the stored values: a setting that was added since then does not make it another run.
-    expected = run_id_of(packed, *(manifest[k] for k in ("build", "backend", "precision")))
+    expected = run_id_of(packed, manifest["build"], manifest["backend"])
     if not run_id == manifest["id"] == expected:
         raise ValueError(f"its contents are those of run {expected}")
     names = [key.removeprefix("steps/") for key in arrays if key.startswith("steps/")]

@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 
 from wdattn import backend
-from wdattn.replicas import Replicas, weights_by_path
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.replicas import Replicas
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.design.system import Measure, Snapshot, System
-from wdattn.reproduction.run.cells import LOSS, SKIPPED, Cells, Columns
+from wdattn.reproduction.design.watch import LOSS, SKIPPED
+from wdattn.reproduction.run.cells import Cells, Columns
 
 Watch = Mapping[str, tuple[int, ...]]
 
@@ -80,12 +81,11 @@ def _start(system, settings) -> Replicas:
         "weight_decay": [one.weight_decay for one in settings],
         "clipnorm": [np.inf if one.clipnorm is None else one.clipnorm for one in settings],
     }
-    paths = list(weights_by_path(system.model))
     return Replicas(
         system.model,
         system.loss,
         system.update,
-        [dict(zip(paths, system.start(one), strict=True)) for one in settings],
+        [system.start(one) for one in settings],
         knobs={name: values for name, values in offered.items() if name in system.update.knobs},
         batch_of=np.array([sources.index((one.seed, one.stream)) for one in settings]),
         skip_nonfinite=system.skip_nonfinite,
