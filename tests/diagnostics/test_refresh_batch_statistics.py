@@ -6,7 +6,7 @@ from keras import ops
 from wdattn.diagnostics import gradient_norm, refresh_batch_statistics
 
 EPSILON = 1e-3
-CLOSE = 3e-6  # Keras multiplies matrices in float32 on PyTorch, float64 ones too
+CLOSE = 3e-5  # Keras multiplies matrices in float32 on PyTorch, float64 ones too
 
 
 @pytest.fixture
