@@ -26,6 +26,7 @@ from wdattn.reproduction import (
     reads,
     single,
 )
+from wdattn.reproduction.run.stacking import Size
 
 
 @pytest.fixture

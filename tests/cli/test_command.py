@@ -201,7 +201,7 @@ def test_backends_without_any(capsys, no_backend):
     out, err = capsys.readouterr()
     assert ended.value.code == 2 and err.count("\n") == 1 and "pip install" in err
     for name in backend_choice.BACKENDS:
-        assert f"not installed: {install.missing(name)}" in " ".join(out.split())
+        assert f"\n{name}: {install.missing(name)}\n" in out  # in one piece, to be copied
 
 
 def test_backends(capsys, monkeypatch):
