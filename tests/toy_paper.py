@@ -89,9 +89,6 @@ class ToyPaper(Paper):
     def build(self, settings):
         return self.code
 
-    def size(self, settings):
-        return Size(4)
-
 
 @reads("height")
 def end_height(run):
