@@ -83,14 +83,7 @@ records: .venv/installed
 		.venv/bin/wdattn reproduce --all --controls --backend $$backend --out $(RECORDS) || exit 1; \
 	done
 	KERAS_BACKEND=jax .venv/bin/python -m docs.generators.explorables.measure
-	.venv/bin/wdattn report $(RECORDS) --format markdown > $(RECORDS)/ledger.md
-	.venv/bin/python -c "from wdattn.papers.ahn2024 import tables; from wdattn.reproduction import load; \
-		print(tables.markdown(load('$(RECORDS)/ahn2024')), end='')" > $(RECORDS)/tables.md
-	for name in gap-laptop-seeds0to5-jax backends-laptop-seeds0to5-backends noise-laptop-seeds0to4-jax \
-		condition-laptop-seeds0to5-jax directional-smoothness-laptop-seeds0to5-jax \
-		depth-loss-laptop-seeds0to2-jax; do \
-		cp $(RECORDS)/ahn2024/figures/$$name.png docs/images/$${name%%-laptop*}.png || exit 1; \
-	done
+	.venv/bin/python -m docs.generators.records
 
 # `python -m`: the pages take their numbers from the package docs.generators, which lies here.
 docs serve: export NO_MKDOCS_2_WARNING = 1

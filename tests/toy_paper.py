@@ -26,7 +26,6 @@ from wdattn.reproduction import (
     reads,
     single,
 )
-from wdattn.reproduction.run.stacking import Size
 
 
 @pytest.fixture
