@@ -1,7 +1,7 @@
-"""`python -m docs.generators.records`: what the site shows of each paper's records.
+"""`python -m docs.generators.records [KEY ...]` writes what the site shows of stored records.
 
-For each paper: `docs/records/<key>/ledger.md`, `docs/records/<key>/tables.md`, and in
-`docs/images/<key>/` the pictures that the paper's page names.
+For each paper `docs/records/<key>/ledger.md` and `tables.md`; and in `docs/images/<key>/` the
+figures that a page shows: a page names its picture, and it is copied there.
 """
 
 import re
@@ -10,49 +10,62 @@ import sys
 from pathlib import Path
 
 from wdattn import papers, reproduction
-from wdattn.ledger.markdown import markdown
-from wdattn.ledger.tables import tables
+from wdattn.ledger import markdown, tables
 
-DOCS = Path(__file__).parents[1]
-BACKENDS = ("jax", "backends")
-"""Of several pictures of one name that is shown: that of JAX, or the one across backends."""
+ROOT = Path(__file__).parents[2]
+SHOWN = "jax"
+"""The backend whose figures the pages show; one across backends is there once."""
 
 
-def main(docs=DOCS, note=lambda line: print(line, file=sys.stderr)):
-    """Writes the files of every paper that has records.
+def main(keys=(), root=ROOT, scale="laptop"):
+    """Writes the pages' parts of these papers.
 
     Args:
-        docs: folder with `records`, `papers` and `images`.
-        note: called with one line for each thing that is left out.
+        keys: of papers; none for all that have records.
+        root: Path of the checkout.
+        scale: of the figures and tables.
     """
-    papers.write_report(docs / "records", note)  # draws the pictures
-    rows = papers.judged(docs / "records", note)
-    for key in dict.fromkeys(row.paper for row in rows):
-        folder = docs / "records" / key
-        own = [row for row in rows if row.paper == key]
-        (folder / "ledger.md").write_text(markdown(own), "utf-8")
-        shown = tables(papers.lookup(key), reproduction.load(folder))
-        (folder / "tables.md").write_text(shown, "utf-8")
-        for name in _named(docs / "papers" / f"{key}.md", key):
-            target = docs / "images" / key / f"{name}.png"
+    records = root / "docs" / "records"
+    papers.write_report(records)
+    rows = papers.judged(records)
+    for key in keys or sorted(path.parent.name for path in records.glob("*/ledger.json")):
+        own, paper = records / key, papers.lookup(key)
+        shown = [row for row in rows if row.paper == key]
+        (own / "ledger.md").write_text(markdown.markdown(shown), "utf-8")
+        text = tables.tables(paper, reproduction.load(own), scale)
+        (own / "tables.md").write_text(text, "utf-8")
+        for name in named_figures(root, key):
+            target = root / "docs" / "images" / key / f"{name}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_picture(folder / "figures", name), target)
+            shutil.copy(_drawn(own / "figures", name, scale), target)
 
 
-def _named(page, key):
-    """The pictures that a page shows, by name."""
-    return sorted(set(re.findall(rf"images/{key}/([\w-]+)\.png", page.read_text("utf-8"))))
+def named_figures(root, key):
+    """The figures of a paper that a page of the site or README shows, by name.
+
+    Args:
+        root: Path of the checkout.
+        key: of the paper.
+    """
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    found = {
+        name for page in pages for name in re.findall(
+            rf"images/{key}/([a-z0-9-]+)\.png", page.read_text("utf-8"))
+    }  # fmt: skip
+    return sorted(found)
 
 
-def _picture(folder, name):
-    """The picture of that name, at laptop scale; a ValueError if there is none."""
-    drawn = sorted(folder.glob(f"{name}-laptop-*.png"))
-    for backend in BACKENDS:
-        for path in drawn:
-            if path.stem.endswith(f"-{backend}"):
-                return path
-    raise ValueError(f"the page shows {name!r}, which is no figure in {folder}")
+def _drawn(folder, name, scale):
+    """The file of a figure, on the backend shown or across all."""
+    found = [
+        path
+        for suffix in (SHOWN, "backends")
+        for path in sorted(folder.glob(f"{name}-{scale}-seeds*-{suffix}.png"))
+    ]
+    if not found:
+        raise ValueError(f"`name` must be of a figure that the records suffice for, got {name!r}")
+    return found[0]
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -161,7 +161,7 @@ def test_a_wrong_form_is_refused(explorable, spoil, told):
 @pytest.mark.parametrize("key", papers.keys())
 def test_a_page_shows_pictures_of_its_paper_that_are_there(key):
     page = ROOT / "docs" / "papers" / f"{key}.md"
-    names = site_records._named(page, key)
+    names = site_records.named_figures(ROOT, key)
     figures = {figure.name for figure in papers.lookup(key).figures}
     assert names and set(names) <= figures
     for name in names:
@@ -174,7 +174,8 @@ def test_of_several_pictures_of_a_figure_that_of_jax_is_shown(tmp_path):
     for end in ("laptop-seeds0to5-torch", "laptop-seeds0to5-jax", "smoke-seeds0to1-jax"):
         (tmp_path / f"gap-{end}.png").touch()
     (tmp_path / "backends-laptop-seeds0to5-backends.png").touch()
-    assert site_records._picture(tmp_path, "gap").name == "gap-laptop-seeds0to5-jax.png"
-    assert site_records._picture(tmp_path, "backends").name.startswith("backends-laptop")
-    with pytest.raises(ValueError, match="'noise', which is no figure in"):
-        site_records._picture(tmp_path, "noise")
+    drawn = {name: site_records._drawn(tmp_path, name, "laptop") for name in ("gap", "backends")}
+    assert drawn["gap"].name == "gap-laptop-seeds0to5-jax.png"
+    assert drawn["backends"].name == "backends-laptop-seeds0to5-backends.png"
+    with pytest.raises(ValueError, match="must be of a figure that the records suffice for"):
+        site_records._drawn(tmp_path, "noise", "laptop")
