@@ -11,6 +11,7 @@
 #   make test-site       uses the site in a headless Chromium, which must be installed
 #   make tutorials       executes the tutorials at laptop scale: the notebooks beside their sources
 #   make records         re-measures what the site shows: every claim and control on every backend
+#   make dist            builds what PyPI gets, into dist/, and checks it
 #   make clean           removes everything that these made, except results/
 #
 # Variables: SCALE=smoke|laptop|paper and BACKEND=jax|tensorflow|torch for the first two,
@@ -29,7 +30,7 @@ WDATTN = .venv-$(BACKEND)/bin/wdattn
 PYTEST = .venv/bin/python -m pytest --numprocesses auto --dist loadfile
 
 .PHONY: help reproduce reproduce-all test test-extras test-tutorials test-site lint docs serve \
-	pages tutorials records clean
+	pages tutorials records dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -51,6 +52,8 @@ define on_every_backend
 	test -z "$$failed" || { echo "tests failed on:$$failed" >&2; exit 1; }
 endef
 
+# The tests fill the cores with processes: threads in each of them only wait for one another.
+test test-tutorials test-extras: export OMP_NUM_THREADS = 1
 # JAX would spend half of its time in XLA's compiler; tutorials and papers run fully optimised.
 test: export JAX_DISABLE_MOST_OPTIMIZATIONS = 1
 test: .venv/installed
@@ -109,6 +112,11 @@ test-site: .venv-site/installed docs
 
 tutorials: .venv-tutorials/installed
 	KERAS_BACKEND=jax .venv-tutorials/bin/python tutorials/build.py run
+
+dist: .venv-dist/installed
+	rm -rf dist
+	.venv-dist/bin/python -m build
+	.venv-dist/bin/python -m twine check --strict dist/*
 
 clean:
 	rm -rf .venv .venv-* site build dist .pytest_cache .mypy_cache .ruff_cache

@@ -39,8 +39,9 @@ from wdattn import backend
 from wdattn.data import in_context_regression
 from wdattn.layers import LinearSelfAttention
 from wdattn.models import LinearTransformer
+from wdattn.optimizers import Knob, Update
 from wdattn.optimizers.update_rules import Adam
-from wdattn.replicas import Replicas
+from wdattn.replicas import Replicas, weights_by_path
 
 RATES, SEEDS, DEPTH, BATCH, ROUNDS = np.geomspace(0.002, 0.05, 10), 6, 3, 1000, 5
 # In a turn.
@@ -55,14 +56,13 @@ def draw(seeds):
 
 def replicas(seeds=range(SEEDS)):
     model, (x, y) = LinearTransformer(DEPTH, F - 1, seed=0), draw(seeds)
-    starts = [LinearTransformer(DEPTH, F - 1, seed=seed).get_weights() for seed in seeds]
+    starts = [weights_by_path(LinearTransformer(DEPTH, F - 1, seed=seed)) for seed in seeds]
     runner = Replicas(
         model,
         keras.losses.MeanSquaredError(),
-        Adam(0.9, 0.9),
+        Update(Adam(0.9, 0.9), Knob("learning_rate"), clipnorm=1.0),
         starts * len(RATES),
-        rates=np.repeat(RATES, len(seeds)),
-        clipnorms=1.0,
+        knobs={"learning_rate": np.repeat(RATES, len(seeds))},
         batch_of=np.tile(np.arange(len(seeds)), len(RATES)),
     )
 

@@ -20,37 +20,45 @@ PACKAGE = Path(__file__).parents[1] / "wdattn"
 
 MAY_ENTER = {
     "cli": "autodiff backend callbacks data diagnostics initializers layers ledger models ops "
-    "optimizers papers plots replicas reproduction schedules spectra",
+    "optimizers papers plots replicas reproduction schedules spectra weights",
     "papers": "autodiff data diagnostics initializers layers ledger models ops optimizers plots "
     "reproduction schedules spectra",
-    "ledger": "plots reproduction",
+    "ledger": "backend plots reproduction",
     "reproduction": "autodiff backend diagnostics optimizers replicas schedules",
     "callbacks": "diagnostics optimizers schedules",
-    "diagnostics": "autodiff layers ops optimizers spectra",
-    "models": "autodiff initializers layers ops",
+    "diagnostics": "autodiff layers ops optimizers spectra weights",
+    "models": "autodiff initializers layers ops weights",
     "replicas": "autodiff backend optimizers",
     "optimizers": "backend schedules",
     "layers": "initializers ops",
     "autodiff": "backend",
     "ops": "backend",
-    **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules", "spectra"), ""),
+    "spectra": "weights",
+    **dict.fromkeys(("backend", "data", "initializers", "plots", "schedules", "weights"), ""),
 }
 ARROWS = {room: {"arguments", "install", *others.split()} for room, others in MAY_ENTER.items()}
 # Plain checks, and what to type for a missing extra: every room may use them.
 ARROWS |= {"arguments": set(), "install": set()}
 
-SAME_ROOM = {"__main__": "cli", "backend_choice": "backend", "reproduce": "papers"}
+SAME_ROOM = {
+    "__main__": "cli",
+    "backend_choice": "backend",
+    "reproduce": "papers",
+}
 """Names at the top of the package that belong to a room of another name."""
 
 BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 KERAS = {"keras", "keras_hub", "keras_cv", *BACKENDS}
 ONE_CLASS_A_FILE = {"callbacks", "layers", "models", "optimizers", "schedules"}
-SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short formula each
+SEVERAL_CLASSES = {
+    "wdattn.optimizers.decay_table",  # and its rows
+    "wdattn.optimizers.update_rules",  # the rules are one short formula each
+}
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(
-    r"wdattn(\.(__main__|cli|arguments|backend_choice|install|ledger|reproduction|papers|spectra|spectra\.\w+"
-    r"|papers\.\w+(\.(claims(\.\w+)?|experiments(\.\w+)?|reductions|settings))?))?"
+    r"wdattn(\.(__main__|(cli|ledger)(\.\w+)?|arguments|backend_choice|install|reproduction|papers"
+    r"|(spectra|weights)(\.\w+)?|papers\.\w+(\.(?!system|measures|network)\w+)*))?"
 )
 
 
@@ -276,8 +284,8 @@ SAYS_NO = [
     (no_bare_except, "wdattn.ops.x", "try: pass\nexcept: pass"),
     (no_utils, "wdattn.ops.utils", ""),
     (short, "wdattn.ops.x", "pass\n" * 301),
-    (papers_apart, "wdattn.papers.ahn2024.claims", "from wdattn.papers.deora2024 import claims"),
-    (papers_apart, "wdattn.papers.ahn2024.claims", "from wdattn.papers import deora2024"),
+    (papers_apart, "wdattn.papers.ahn2024.arms", "from wdattn.papers.deora2024 import arms"),
+    (papers_apart, "wdattn.papers.ahn2024.findings.depth", "from wdattn.papers import deora2024"),
     (plots_are_plain, "wdattn.plots.x", "def f():\n    from keras import ops"),
 ]
 SAYS_YES = [
@@ -294,7 +302,7 @@ SAYS_YES = [
     (no_print, "wdattn.ops.x", "def f(console): console.print('here')"),
     (no_bare_except, "wdattn.ops.x", "try: pass\nexcept ValueError: pass"),
     (short, "wdattn.ops.x", "pass\n" * 300),
-    (papers_apart, "wdattn.papers.ahn2024.claims", "from wdattn.papers.ahn2024 import settings"),
+    (papers_apart, "wdattn.papers.ahn2024.arms", "from wdattn.papers.ahn2024 import settings"),
     (papers_apart, "wdattn.papers", "from wdattn.papers.ahn2024 import PAPER"),
 ]
 
@@ -340,7 +348,7 @@ def road_to_keras(module: str, sources) -> list[str]:
 
 def test_what_runs_before_the_backend_is_chosen_does_not_load_keras():
     light = [module for module in SOURCES if LIGHT.fullmatch(module)]
-    assert {"wdattn", "wdattn.cli", "wdattn.papers.ahn2024.claims"} <= set(light)
+    assert {"wdattn", "wdattn.cli", "wdattn.papers.ahn2024.findings.depth"} <= set(light)
     roads = {module: road_to_keras(module, SOURCES) for module in light}
     assert {module: road for module, road in roads.items() if road} == {}
 

@@ -10,6 +10,7 @@ PAPERS = Path(__file__).parents[1] / "wdattn" / "papers"
 LIGHT = [
     *("wdattn.cli", "wdattn.backend_choice", "wdattn.papers", "wdattn.reproduction"),
     "wdattn.spectra",
+    "wdattn.weights",
     *(f"wdattn.papers.{folder.parent.name}" for folder in sorted(PAPERS.glob("*/__init__.py"))),
 ]
 HEAVY = {"keras", "jax", "tensorflow", "torch"}

@@ -137,10 +137,8 @@ def test_every_room_is_public_and_has_a_page(room):
 def test_the_top_lists_every_room():
     package = Path(wdattn.__file__).parent
     there = {p.stem for p in package.iterdir() if (p / "__init__.py").exists() or p.suffix == ".py"}
-    assert there - {"__init__", "__main__", "arguments", "backend_choice", "cli", "install"} == {
-        *ROOMS,
-        "backend",
-    }
+    not_rooms = {"__init__", "__main__", "arguments", "backend_choice", "cli", "install"}
+    assert there - not_rooms == {*ROOMS, "backend"}
 
 
 def good(width, *inputs, depth=3, **kwargs):

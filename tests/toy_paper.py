@@ -1,13 +1,15 @@
-"""A toy paper: its settings, records that were made up, and a system small enough to train."""
+"""Fixtures about the made-up paper `toy2024`: an experiment, made-up records, claims that train."""
 
 import sys
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import pytest
 
-from wdattn.optimizers import update_rules
+from tests.toy2024.findings.momentum import end_loss
+from tests.toy2024.measures import MEASURES
+from tests.toy2024.settings import Toy
+from tests.toy2024.system import build
 from wdattn.reproduction import (
     Best,
     Claim,
@@ -17,8 +19,6 @@ from wdattn.reproduction import (
     Paper,
     Record,
     Scale,
-    Settings,
-    System,
     at,
     difference,
     every,
@@ -26,26 +26,7 @@ from wdattn.reproduction import (
     reads,
     single,
 )
-
-WEIGHTS = np.array([[1.0], [-2.0], [0.5]])
-"""What the toy's batches are made with."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Toy(Settings):
-    """A run of the toy paper; its rate is 0.1 unless it is given."""
-
-    steps: int = 20
-    kind: str = "plain"
-    depth: int = 2
-
-    def filled(self):
-        return Toy(
-            **{
-                **self.values(),
-                "learning_rate": 0.1 if self.learning_rate is None else self.learning_rate,
-            }
-        )
+from wdattn.reproduction.run.stacking import Size
 
 
 @pytest.fixture
@@ -69,7 +50,7 @@ def experiment():
         },
         source="Toy et al. (2024), Figure 1",
         expects="plain above fancy",
-        deviations={"smoke": "shallow"},
+        notes={"smoke": "shallow"},
     )
 
 
@@ -83,84 +64,33 @@ def finder():
                 return None
             found = {}
             for name in columns:
-                steps = np.array(experiment.times(scale, name, settings.steps))
+                steps = np.array(experiment.at(scale).times(name, settings.steps))
                 cells = np.broadcast_to(values(settings, name), steps.shape)
                 found[name] = steps, cells.astype("float64")
-            return Record(settings, found, {"backend": "jax"})
+            manifest = {
+                "backend": "jax",
+                "id": settings.run_id("toy", "jax"),
+                "build": "toy",
+                "versions": {"keras": "3.15.1", "python": "3.11.7"},
+            }
+            return Record(settings, found, manifest)
 
         return find
 
     return make
 
 
-# What can be trained: linear regression on fresh batches, by one dense layer
-
-
-def start(settings):
-    """Kernel and bias of iterate 0."""
-    rng = np.random.default_rng([settings.seed, 1])
-    return [rng.normal(size=(3, 1)).astype("float32"), np.zeros(1, "float32")]
-
-
-def batch(settings, step):
-    """The batch of a step; the targets of another stream are noisier."""
-    rng = np.random.default_rng([settings.seed, settings.stream, step])
-    x = rng.normal(size=(8, 3))
-    y = x @ WEIGHTS + 0.1 * (1 + settings.stream) * rng.normal(size=(8, 1))
-    return x.astype("float32"), y.astype("float32")
-
-
-def squared_error(y_true, y_pred):
-    return keras.ops.mean(keras.ops.square(y_pred - y_true))
-
-
-def build(settings):
-    model = keras.Sequential([keras.layers.Dense(1, name="out")])
-    model.build((None, 3))
-    rule = update_rules.SGD(0.9) if settings.kind == "plain" else update_rules.Adam()
-    return System(model=model, loss=squared_error, rule=rule, start=start, batch=batch)
-
-
-def height(snapshot):
-    """Norm of the kernel, by way of the model."""
-    return np.linalg.norm(keras.ops.convert_to_numpy(snapshot.model().trainable_variables[0]))
-
-
-def width(snapshot):
-    """Two numbers: the iterate and the bias."""
-    return [snapshot.step, snapshot.weights[1][0]]
-
-
-def stride(snapshot):
-    """Norm of the step that follows."""
-    return np.sqrt(sum(np.sum(np.square(part, dtype="float64")) for part in snapshot.update()))
-
-
-MEASURES = {"height": height, "width": width, "stride": stride}
-
-
 @dataclass(frozen=True)
 class ToyPaper(Paper):
-    """A paper whose parts are in this file."""
+    """The made-up paper with a build that a test can change."""
 
     code: str = "toy-1"
 
-    def build(self):
+    def build(self, settings):
         return self.code
 
-    def system(self, settings):
-        return build(settings)
-
-    def measures(self):
-        return MEASURES
-
-    def figures(self):
-        return ()
-
-
-@reads("loss")
-def end_loss(run):
-    return np.log(np.median(run["loss"]))
+    def size(self, settings):
+        return Size(4)
 
 
 @reads("height")
@@ -222,5 +152,5 @@ def paper():
             ),
         ),
         headline=("C1",),
-        package="toys",
+        package="tests.toy2024",
     )

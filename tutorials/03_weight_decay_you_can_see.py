@@ -12,9 +12,12 @@ os.environ.setdefault("KERAS_BACKEND", "jax")  # or "tensorflow", or "torch"
 SCALE = os.environ.get("WDATTN_SCALE", "laptop")  # "smoke": runs in seconds, shows nothing
 
 # On Colab, type one of these into a cell above, and then restart the session:
-#     pip install "wdattn[jax]"         and for a GPU  pip install "jax[cuda13]"
-#     pip install "wdattn[tensorflow]"  and for a GPU  pip install "tensorflow[and-cuda]"
-#     pip install "wdattn[torch]"       and for a GPU  pip install torch
+#     pip install "wdattn[jax] @ git+https://github.com/wdattn/wdattn"
+#     pip install "wdattn[tensorflow] @ git+https://github.com/wdattn/wdattn"
+#     pip install "wdattn[torch] @ git+https://github.com/wdattn/wdattn"
+# and for a GPU with JAX or TensorFlow one of these (PyTorch brings what it needs):
+#     pip install "jax[cuda13]"
+#     pip install "tensorflow[and-cuda]"
 
 # %% [markdown]
 # ## 1. A weight that nobody uses

@@ -28,6 +28,7 @@ _ROOMS = (
     "reproduction",
     "schedules",
     "spectra",
+    "weights",
 )
 
 _LOADS_KERAS = frozenset(

@@ -4,22 +4,27 @@ argument, the value and what is allowed. NumPy's numbers count as Python's.
 
 import math
 import operator
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "array",
     "axes",
     "choice",
     "flag",
     "flag_or_none",
+    "function",
+    "function_or_none",
     "integer",
     "integer_or_none",
     "integers",
     "is_integer",
     "is_real",
+    "numbers",
     "pair",
     "real",
     "real_or_none",
@@ -145,6 +150,31 @@ def choice(name: str, value: Any, known: Iterable[Any]) -> Any:
     return value
 
 
+def function(name: str, value: Any) -> Callable:
+    """A callable."""
+    if not callable(value):
+        raise ValueError(f"`{name}` must be callable, got {value!r}")
+    return value
+
+
+def function_or_none(name: str, value: Any) -> Callable | None:
+    """None, or a callable."""
+    if value is not None and not callable(value):
+        raise ValueError(f"`{name}` must be None or callable, got {value!r}")
+    return value
+
+
+def array(name: str, value: Any, *names: str) -> np.ndarray:
+    """`numbers` with as many axes as are named, none of length 0."""
+    given = numbers(name, value)
+    if given.ndim != len(names) or not given.size:
+        wanted = f"({', '.join(names)}{',' * (len(names) == 1)})"
+        raise ValueError(
+            f"`{name}` must be an array {wanted}, no axis of length 0, got the shape {given.shape}"
+        )
+    return given
+
+
 def shape_or_none(name: str, value: Any) -> tuple[int, ...] | None:
     """None, or a tuple of sizes, from an int or several."""
     sizes = value if isinstance(value, list | tuple) else (value,)
@@ -161,6 +191,21 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     if len(sizes) != 2 or not all(_is_between(size, 1, None) for size in sizes):
         raise ValueError(f"`{name}` must be an int >= 1 or a pair of these, got {value!r}")
     return operator.index(sizes[0]), operator.index(sizes[1])
+
+
+def numbers(name: str, value: Any) -> np.ndarray:
+    """A float64 array of any shape; strings, booleans and complex numbers are refused, NaN is not.
+
+    What is one already is not copied.
+    """
+    try:
+        given = np.asarray(value)
+        # Kind V are narrow floats that NumPy itself does not know, such as bfloat16.
+        if given.dtype.kind in "iufV":
+            return given.astype("float64", copy=False)
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"`{name}` must be an array of real numbers, got {reprlib.repr(value)}")
 
 
 def _is_between(value: Any, least: int, most: int | None) -> bool:

@@ -11,7 +11,7 @@ through stock Keras layers are right, or raise. Derivatives nest.
 
 import keras
 
-from wdattn import backend
+from wdattn import arguments, backend
 
 __all__ = ["hvp", "jit", "jvp", "value_and_grad", "vjp", "vmap"]
 
@@ -37,7 +37,7 @@ def value_and_grad(loss, variables):
         >>> float(value), float(slope)
         (18.0, 12.0)
     """
-    pure = _scalar(_pure(_function("loss", loss), _distinct(variables)))
+    pure = _scalar(_pure(arguments.function("loss", loss), _distinct(variables)))
     derivative = backend.value_and_grad(pure)
     compiled = backend.jit(lambda *data: derivative(_values(variables), *data))
     return lambda *data: compiled(*_tensors(data))
@@ -66,7 +66,7 @@ def hvp(loss, variables):
         >>> [float(entry) for entry in product]
         [6.0, 120.0]
     """
-    pure = _scalar(_pure(_function("loss", loss), _distinct(variables)))
+    pure = _scalar(_pure(arguments.function("loss", loss), _distinct(variables)))
     product = backend.hvp(pure)
     compiled = backend.jit(lambda vectors, *data: product(_values(variables), vectors, *data))
     return lambda vectors, *data: compiled(_like("vectors", vectors, variables), *_tensors(data))
@@ -93,7 +93,7 @@ def jvp(function, variables):
         >>> [float(entry) for entry in tangents]
         [2.0, 40.0]
     """
-    pushforward = backend.jvp(_pure(_function("function", function), _distinct(variables)))
+    pushforward = backend.jvp(_pure(arguments.function("function", function), _distinct(variables)))
     compiled = backend.jit(lambda vectors, *data: pushforward(_values(variables), vectors, *data))
     return lambda vectors, *data: compiled(_like("vectors", vectors, variables), *_tensors(data))
 
@@ -121,7 +121,7 @@ def vjp(function, variables):
         [20.0, 40.0]
     """
     derivative = backend.vjp(
-        backend.jit(_pure(_function("function", function), _distinct(variables)))
+        backend.jit(_pure(arguments.function("function", function), _distinct(variables)))
     )
     values = backend.jit(lambda: _values(variables))
 
@@ -137,11 +137,15 @@ def vmap(function, in_axes=0):
 
     Args:
         function: callable on tensors, or on nests of tensors, that returns tensors.
-        in_axes: int, None, or a tuple of them, one for each argument: the axis over which its
-            tensors are mapped; None hands the argument over whole.
+        in_axes: int for all arguments, or a tuple with an int or None for each: the axis over
+            which its tensors are mapped; None hands the argument over whole. One is an int.
 
     Returns:
         A function of the same arguments; its outputs are stacked along their first axis.
+
+    Raises:
+        ValueError: if an argument is not of this kind; at the call if there is not one axis for
+            each argument.
 
     Examples:
         >>> import keras
@@ -151,8 +155,17 @@ def vmap(function, in_axes=0):
         >>> [[float(entry) for entry in row] for row in hessian]
         [[4.0, 2.0], [2.0, 0.0]]
     """
-    mapped = backend.vmap(_function("function", function), in_axes)
-    return lambda *args: mapped(*_tensors(args))
+    in_axes = _axes(in_axes)
+    mapped = backend.vmap(arguments.function("function", function), in_axes)
+
+    def checked(*args):
+        if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+            raise ValueError(
+                f"`in_axes` must be one for each of the {len(args)} arguments, got {in_axes}"
+            )
+        return mapped(*_tensors(args))
+
+    return checked
 
 
 def jit(function):
@@ -166,6 +179,9 @@ def jit(function):
     Returns:
         A function of the same arguments.
 
+    Raises:
+        ValueError: if `function` is not callable.
+
     Examples:
         >>> import keras
         >>> x = keras.Variable(2.0)
@@ -173,7 +189,7 @@ def jit(function):
         >>> x.assign(3.0) is None, float(double(2.0))
         (False, 6.0)
     """
-    compiled = backend.jit(_function("function", function))
+    compiled = backend.jit(arguments.function("function", function))
     return lambda *args: compiled(*_tensors(args))
 
 
@@ -206,10 +222,18 @@ def _tensors(data):
     return keras.tree.map_structure(keras.ops.convert_to_tensor, data)
 
 
-def _function(name, given):
-    if not callable(given):
-        raise ValueError(f"`{name}` must be callable, got {given!r}")
-    return given
+def _axes(in_axes):
+    """`in_axes` with ints of Python's own, which is what the backends take."""
+    each = in_axes if isinstance(in_axes, tuple) else (in_axes,)
+    if not all(axis is None or arguments.is_integer(axis) for axis in each) or not any(
+        axis is not None for axis in each
+    ):
+        raise ValueError(
+            "`in_axes` must be an int, or a tuple of ints and None with an int in it, got "
+            f"{in_axes!r}"
+        )
+    plain = tuple(axis if axis is None else int(axis) for axis in each)
+    return plain if isinstance(in_axes, tuple) else plain[0]
 
 
 def _distinct(variables):

@@ -36,7 +36,7 @@ def facts(root=ROOT):
     """
     rows = [
         row
-        for key in papers.KEYS
+        for key in papers.keys()
         for row in Ledger.load(root / "docs" / "records" / key / "ledger.json")
     ]
     found = {"ledger": ledger(rows), "benchmarks": benchmarks(root / "benchmarks")}
@@ -44,7 +44,7 @@ def facts(root=ROOT):
     for name, (width, rank) in HEADS.items():
         null = spectra.gaussian_null(width, width, rank)
         found[f"spectra.null.{name}"] = f"{null.nuclear_ratio:.2f}"
-    for key in papers.KEYS:
+    for key in papers.keys():
         own = [row for row in rows if row["paper"] == key]
         quoted = _counts(own) | _measurements(own)
         found |= {f"{key}.{name}": text for name, text in quoted.items()}
@@ -87,7 +87,7 @@ def papers_table(rows):
         rows: ledger rows.
     """
     lines = []
-    for key in papers.KEYS:
+    for key in papers.keys():
         paper, counts = papers.lookup(key), _counts([row for row in rows if row["paper"] == key])
         named = f"[{key}](papers/{key}.md)<br>*{_text(paper.title)}*<br>{_text(paper.citation)}"
         held = "<br>".join(

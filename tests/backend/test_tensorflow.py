@@ -174,6 +174,31 @@ def test_a_bilinear_resize_is_refused_where_it_would_be_wrong(point, wrap):
             wrap(partial(derivative, resized))(*point)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, backend.jit], ids=["plain", "jit"])
+def test_a_bilinear_resize_of_the_data_is_right_and_not_refused(point, wrap):
+    """As in a model that begins with `keras.layers.Resizing`: no parameter moves the resize."""
+    image = np.random.default_rng(3).normal(size=(2, 5, 1)).astype("float32")
+    wide = tf.cast(tf.image.resize(image, (3, 4))[..., 0], "float64").numpy()
+
+    def function(parameters, image):
+        (x,) = parameters
+        return tf.reduce_sum(x**3 * tf.cast(tf.image.resize(image, (3, 4))[..., 0], x.dtype))
+
+    (x,), (v,) = point
+    for derivative in SECOND.values():
+        (product,) = wrap(partial(derivative, lambda p: function(p, image)))(*point)
+        found = np.reshape(product, x.shape)  # one of them maps over a single vector
+        np.testing.assert_allclose(found, 6 * x * v * wide, rtol=1e-6)
+    _, tangents = wrap(backend.jvp(function))([x], [v], image)
+    np.testing.assert_allclose(tangents, np.sum(3 * x**2 * v * wide), rtol=1e-6)
+
+
+def test_a_resize_that_parameters_move_in_a_function_of_its_own_is_refused(point):
+    compiled = tf.function(resized)
+    with pytest.raises(ValueError, match="bilinear resize"):
+        backend.hvp(lambda parameters: compiled([2.0 * parameters[0]]))(*point)
+
+
 def test_moments_are_put_back(point):
     backend.jit(backend.hvp(normalized))(*point)
     assert tf.nn.moments is STOCK_MOMENTS

@@ -14,7 +14,7 @@ class Record:
     largest: np.ndarray
 
 
-def test_a_number_stands_under_the_gauges_name():
+def test_a_number_stands_under_the_diagnostics_name():
     for value in (2.5, np.float32(2.5), np.array(2.5), keras.ops.convert_to_tensor(2.5)):
         assert columns("loss", value) == {"loss": 2.5}
         assert type(columns("loss", value)["loss"]) is float
@@ -40,11 +40,11 @@ def test_records_mappings_and_arrays_stand_behind_it():
 
 @pytest.mark.parametrize("value", [None, object(), Record, np.array(["a"]), {"a": None}, 1j])
 def test_what_is_no_number_is_named(value):
-    with pytest.raises(ValueError, match="the gauge 'odd.*' must give numbers, .* got"):
+    with pytest.raises(ValueError, match="the diagnostic 'odd.*' must give numbers, .* got"):
         columns("odd", value)
 
 
 def test_too_many_columns():
     assert len(columns("many", np.zeros(1000))) == 1000
-    with pytest.raises(ValueError, match="the gauge 'many' gives more than 1000 columns"):
+    with pytest.raises(ValueError, match="the diagnostic 'many' gives more than 1000 columns"):
         columns("many", np.zeros(1001))

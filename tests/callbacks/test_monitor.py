@@ -65,16 +65,26 @@ def test_no_row_stands_twice(model, every, steps):
 
 def test_the_model_is_not_touched_on_skipped_steps(model):
     # On JAX the callback's `model` copies the state each time it is read.
-    reads = []
+    reads, inside = [], []
 
     class Counting(Monitor):
         @property
         def model(self):
-            reads.append(1)
+            reads.extend(inside)
             return super().model
 
+        def on_train_batch_begin(self, batch, logs=None):
+            inside.append(batch)
+            super().on_train_batch_begin(batch, logs)
+            inside.clear()
+
+        def on_train_batch_end(self, batch, logs=None):
+            inside.append(batch)
+            super().on_train_batch_end(batch, logs)
+            inside.clear()
+
     fit(model, Counting({"one": lambda model: 1}, every=5))
-    assert len(reads) == 4
+    assert set(reads) == {0, 5, 4}  # the last in the second epoch, step 10
 
 
 def test_training_is_the_same_with_and_without(model):
@@ -83,17 +93,20 @@ def test_training_is_the_same_with_and_without(model):
     alone = kernel(model)
     model.set_weights(start)
     model.compile(keras.optimizers.SGD(0.1), "mse")
-    gauges = {"trace": lambda model: hessian_trace(model, X, Y, "mse", 3), "norms": weight_norms}
-    fit(model, Monitor(gauges, every=1))
+    diagnostics = {
+        "trace": lambda model: hessian_trace(model, X, Y, "mse", 3),
+        "norms": weight_norms,
+    }
+    fit(model, Monitor(diagnostics, every=1))
     np.testing.assert_array_equal(kernel(model), alone)
 
 
-def test_gauges_of_this_package_by_their_fields(model, tmp_path):
-    gauges = {
+def test_diagnostics_of_this_package_by_their_fields(model, tmp_path):
+    diagnostics = {
         "trace": lambda model: hessian_trace(model, X, Y, "mse", probes=50),
         "rate": effective_rate,
     }
-    monitor = Monitor(gauges, every=4, file=tmp_path / "log.csv")
+    monitor = Monitor(diagnostics, every=4, file=tmp_path / "log.csv")
     fit(model, monitor)
     with (tmp_path / "log.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
@@ -162,7 +175,7 @@ def test_with_validation_and_early_stopping(model):
     assert [row["step"] for row in monitor.rows] == [0, 4, 8, 12]
 
 
-def test_what_a_gauge_raises_is_raised(model):
+def test_what_a_diagnostic_raises_is_raised(model):
     def broken(model):
         raise ZeroDivisionError("my own")
 
@@ -170,28 +183,58 @@ def test_what_a_gauge_raises_is_raised(model):
         fit(model, Monitor({"broken": broken}, every=1))
 
 
+def test_stop_iteration_does_not_end_the_epoch_without_a_word(model):
+    """Keras would take it for the end of the data."""
+    with pytest.raises(RuntimeError, match="the diagnostic 'empty' raised StopIteration"):
+        fit(model, Monitor({"empty": lambda model: next(iter(()))}, every=4))
+
+
+def test_a_model_that_fit_builds():
+    model = keras.Sequential([keras.layers.Dense(1, use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    monitor = Monitor({"w": kernel, "rate": effective_rate}, every=4)
+    fit(model, monitor)
+    # TensorFlow's first step builds it.
+    first = 1 if keras.backend.backend() == "tensorflow" else 0
+    assert [row["step"] for row in monitor.rows] == [first, 4, 8, 12]
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras has it not on PyTorch")
+@pytest.mark.parametrize("every", [1, 4])
+def test_several_steps_an_execution_that_do_not_divide_the_epoch(model, every):
+    expected = path(kernel(model), 12)
+    model.compile(keras.optimizers.SGD(0.1), "mse", steps_per_execution=4)
+    monitor = Monitor({"w": kernel}, every)
+    fit(model, monitor)  # two epochs of 6 batches: executions of 4, 2, 4 and 2
+    assert [row["step"] for row in monitor.rows] == [0, 4, 6, 10, 12] if every == 1 else [0, 4, 10]
+    for row in monitor.rows:
+        found = [row[f"w/{place}/0"] for place in range(3)]
+        np.testing.assert_allclose(found, expected[row["step"]].ravel(), rtol=1e-5, atol=1e-6)
+
+
 def test_columns_that_change_are_named(model, tmp_path):
-    gauge = {"w": lambda model, seen=[]: seen.append(1) or {str(len(seen)): 1}}
+    diagnostic = {"w": lambda model, seen=[]: seen.append(1) or {str(len(seen)): 1}}
     with pytest.raises(ValueError, match=r"has \['w/2'\] more and lacks \['w/1'\]"):
-        fit(model, Monitor(gauge, every=1, file=tmp_path / "log.csv"))
+        fit(model, Monitor(diagnostic, every=1, file=tmp_path / "log.csv"))
 
 
 @pytest.mark.parametrize(
-    ("gauges", "every", "word"),
+    ("diagnostics", "every", "word"),
     [
-        ({}, 1, "`gauges` must map names to callables"),
-        ([kernel], 1, "`gauges` must map names to callables"),
-        ({"a": 3}, 1, "`gauges` must map names to callables"),
-        ({"a": kernel}, 0, "`every` must be an int of 1 or more, got 0"),
-        ({"a": kernel}, 1.0, "`every` must be an int of 1 or more, got 1.0"),
-        ({"a": kernel}, True, "`every` must be an int of 1 or more, got True"),
+        ({}, 1, "`diagnostics` must map one or more names to callables"),
+        ([kernel], 1, "`diagnostics` must map one or more names to callables"),
+        ({3: kernel}, 1, "`diagnostics` must map one or more names to callables"),
+        ({"a": 3}, 1, "`diagnostics` must map one or more names to callables"),
+        ({"a": kernel}, 0, "`every` must be an int >= 1, got 0"),
+        ({"a": kernel}, 1.0, "`every` must be an int >= 1, got 1.0"),
+        ({"a": kernel}, True, "`every` must be an int >= 1, got True"),
     ],
 )
-def test_bad_input_is_named(gauges, every, word):
+def test_bad_input_is_named(diagnostics, every, word):
     with pytest.raises(ValueError, match=word):
-        Monitor(gauges, every)
+        Monitor(diagnostics, every)
 
 
 def test_bad_file_is_named():
-    with pytest.raises(ValueError, match="`file` must end in .csv or .jsonl"):
+    with pytest.raises(ValueError, match="`file` must be a path that ends in .csv or .jsonl"):
         Monitor({"a": kernel}, 1, "log.txt")

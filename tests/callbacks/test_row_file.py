@@ -68,5 +68,5 @@ def test_nothing_is_written_before_the_first_row(tmp_path):
 
 
 def test_bad_suffix_is_named():
-    with pytest.raises(ValueError, match="`file` must end in .csv or .jsonl, got 'log.txt'"):
+    with pytest.raises(ValueError, match="ends in .csv or .jsonl, got 'log.txt'"):
         RowFile("log.txt")

@@ -99,6 +99,86 @@ def test_the_training_is_the_same_with_it(rng):
     assert np.array_equal(*weights)
 
 
+class OwnTrackers(keras.Model):
+    """Running means of its own and its own step, as keras.io's variational auto-encoder."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(1)
+        self.total = keras.metrics.Mean(name="total_loss")
+        self.every_other = keras.metrics.Mean(name="every_other")
+        self.calls = 0
+
+    def call(self, inputs):
+        return inputs + 0 * self.dense(inputs)
+
+    @property
+    def metrics(self):
+        return [self.total, self.every_other]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = ops.mean(ops.square(y_pred - y))
+        if training:
+            self.total.update_state(loss)
+        return loss
+
+
+def test_a_model_without_a_metric_named_loss():
+    made = OwnTrackers()
+    made.compile("sgd")
+    log = StepLog()
+    history = fit(made, log, epochs=2)
+    assert [row["total_loss"] for row in log.rows] == pytest.approx([*LOSSES, *LOSSES], rel=1e-6)
+    assert all(np.isnan(row["every_other"]) and "loss" not in row for row in log.rows)
+    assert len(history.history["total_loss"]) == 2
+
+
+def test_a_model_with_several_losses():
+    inputs = keras.Input((1,))
+    zero = 0 * keras.layers.Dense(1)(inputs)
+    made = keras.Model(inputs, {"one": inputs + zero, "two": 2 * inputs + zero})
+    made.compile("sgd", {"one": "mse", "two": "mse"})
+    log = StepLog()
+    made.fit(X, {"one": np.zeros_like(X), "two": np.zeros_like(X)}, batch_size=2, shuffle=False,
+             verbose=0, callbacks=[log])  # fmt: skip
+    for name, scale in (("loss", 5), ("one_loss", 1), ("two_loss", 4)):
+        assert [row[name] for row in log.rows] == pytest.approx(scale * LOSSES, rel=1e-6)
+
+
+def test_several_optimizers_have_no_rate():
+    made = model(keras.optimizers.MultiOptimizer(lambda variable: keras.optimizers.SGD(0.1)))
+    log = StepLog()
+    fit(made, log)
+    assert [row["loss"] for row in log.rows] == pytest.approx(LOSSES, rel=1e-6)
+    assert "learning_rate" not in log.rows[0]
+
+
+def test_the_clock_of_an_optimizer_that_has_one():
+    class Clocked(keras.optimizers.SGD):
+        def build(self, variables):
+            super().build(variables)
+            self.decay_clock = self.add_variable((), name="decay_clock")
+
+        def apply(self, grads, trainable_variables=None):
+            super().apply(grads, trainable_variables)
+            self.decay_clock.assign_add(0.25)
+
+    log = StepLog()
+    fit(model(Clocked(0.1)), log)
+    assert [row["decay_clock"] for row in log.rows] == [0.25, 0.5, 0.75, 1.0]
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras has it not on PyTorch")
+@pytest.mark.parametrize(("every", "rows"), [(1, [0, 3, 4, 7]), (3, [0, 3, 4]), (5, [0, 4])])
+def test_several_steps_an_execution(every, rows):
+    made, log = model(keras.optimizers.SGD(0.1)), StepLog(every)
+    made.compile(keras.optimizers.SGD(0.1), "mse", steps_per_execution=3)
+    fit(made, log, epochs=2)  # two epochs of 4 steps: executions of 3, 1, 3 and 1
+    assert [row["step"] for row in log.rows] == rows
+    means = {0: LOSSES[:3].mean(), 3: 9.0, 4: LOSSES[:3].mean(), 7: 9.0}
+    assert [row["loss"] for row in log.rows] == pytest.approx([means[s] for s in rows], rel=1e-6)
+
+
 @pytest.mark.parametrize("every", [0, -1, 1.0, True, None])
 def test_bad_every(every):
     with pytest.raises(ValueError, match="`every` must be"):
@@ -106,5 +186,5 @@ def test_bad_every(every):
 
 
 def test_bad_file():
-    with pytest.raises(ValueError, match="`file` must end in"):
+    with pytest.raises(ValueError, match="`file` must be a path that ends in"):
         StepLog(file="log.txt")

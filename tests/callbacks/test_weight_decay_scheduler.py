@@ -46,5 +46,5 @@ def test_a_bad_value(value):
 
 
 def test_a_bad_schedule():
-    with pytest.raises(ValueError, match="`schedule` must be a callable"):
+    with pytest.raises(ValueError, match="`schedule` must be callable"):
         WeightDecayScheduler(0.1)

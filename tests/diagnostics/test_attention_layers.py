@@ -1,11 +1,14 @@
 """Each kind of attention: its factors give the outputs that the layer itself gives."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
 from wdattn import layers as ours
+from wdattn import models
 from wdattn.diagnostics import attention_layers, iterate_attention_layers
 from wdattn.diagnostics.attention_layers import SIGNATURES
 from wdattn.spectra import rows_of
@@ -57,9 +60,9 @@ def test_multi_head_attention(rng, kind, bias, value_dim):
     output_bias = layer.get_weights()[-1] if bias else 0
     # The layer computes in float32. Asked for the scores too, Keras takes its own formula: JAX's
     # refuses values of another width.
-    found, _ = layer(query[None], key[None], return_attention_scores=True)
+    output, _ = layer(query[None], key[None], return_attention_scores=True)
     expected = attend(factors, query, key, output_bias)
-    np.testing.assert_allclose(ops.convert_to_numpy(found)[0], expected, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(ops.convert_to_numpy(output)[0], expected, rtol=2e-4, atol=2e-4)
 
 
 def test_grouped_query_attention(rng):
@@ -180,9 +183,9 @@ def small_model(**options):
 
 
 def test_nested_models_are_searched_and_a_shared_layer_is_found_once():
-    found = attention_layers(small_model())
-    assert [factors.name for factors in found] == ["first", "inside"]
-    assert [factors.query.shape for factors in found] == [(2, WIDTH, 4), (2, WIDTH, 3)]
+    read = attention_layers(small_model())
+    assert [factors.name for factors in read] == ["first", "inside"]
+    assert [factors.query.shape for factors in read] == [(2, WIDTH, 4), (2, WIDTH, 3)]
     assert attention_layers(keras.Sequential([keras.Input((3,)), layers.Dense(2)])) == []
 
 
@@ -190,8 +193,87 @@ def test_one_layer_alone():
     model = small_model()
     (one,) = iterate_attention_layers(model, layer=1)
     assert one.name == "inside"
-    with pytest.raises(ValueError, match="`layer` must be in 0 to 1 for 'whole', got 2"):
+    with pytest.raises(ValueError, match="`layer` must be .* 0 to 1 for 'whole', got 2"):
         next(iterate_attention_layers(model, layer=2))
+
+
+def test_our_merged_attention_is_found(rng):
+    # The paper's model, its layers whole and as blocks: the outputs come from the products alone.
+    for parametrization in ("full", "block"):
+        model = models.LinearTransformer(2, 3, parametrization, dtype="float64")
+        model.set_weights([rng.normal(size=weight.shape) for weight in model.weights])
+        layers_read = attention_layers(model)
+        assert [layer.name.split("/")[-1] for layer in layers_read] == [
+            "attention_0",
+            "attention_1",
+        ]
+        prompt = rng.normal(size=(5, 4))
+        tokens = prompt.copy()
+        for layer in layers_read:
+            scores = tokens @ layer.key_query[0].T @ tokens.T  # W_K^T W_Q from both sides
+            tokens = tokens + scores[:, :-1] @ tokens[:-1] @ layer.value_output[0].T / 4
+        told = ops.convert_to_numpy(model(prompt[None]))
+        np.testing.assert_allclose(told, [[-tokens[-1, -1]]], rtol=1e-10)
+        assert all(row["merged"] for row in rows_of(layers_read))
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+def test_a_quantized_model_is_decoded(rng, mode):
+    model = small_model()
+    model.set_weights([rng.normal(size=weight.shape) for weight in model.weights])
+    before = attention_layers(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the layers that cannot be quantized
+        model.quantize(mode)
+    largest = {"int8": 127, "int4": 7, "float8": np.inf}[mode]
+    for old, new in zip(before, attention_layers(model), strict=True):
+        for part in ("query", "key", "value", "output"):
+            entry = np.abs(getattr(old, part)).max()
+            # A code is the nearest of 2 * 127 (or, with a zero point, 15) steps.
+            error = np.abs(getattr(new, part) - getattr(old, part)).max()
+            assert error <= 0.51 * (1 + (mode == "int4")) * entry / largest
+
+
+def test_a_low_rank_update_counts(rng):
+    layer = layers.MultiHeadAttention(2, 4, name="mha")
+    x = rng.normal(size=(TOKENS, WIDTH)).astype("float32")
+    layer.build((1, TOKENS, WIDTH), (1, TOKENS, WIDTH))
+    filled(layer, rng)
+    before = attention_layers(layer)[0]
+    for part in layer._flatten_layers(include_self=False):
+        if isinstance(part, layers.EinsumDense) and part.name in ("query", "attention_output"):
+            part.enable_lora(2, lora_alpha=3)
+            part.lora_kernel_a.assign(rng.normal(size=part.lora_kernel_a.shape))
+            part.lora_kernel_b.assign(rng.normal(size=part.lora_kernel_b.shape))
+    (factors,) = attention_layers(layer)
+    assert np.abs(factors.query - before.query).min() > 0
+    np.testing.assert_array_equal(factors.key, before.key)
+    bias = layer.output_dense.bias
+    expected = attend(factors, x, x, ops.convert_to_numpy(bias))
+    np.testing.assert_allclose(called(layer, x, x), expected, rtol=2e-4, atol=2e-4)
+
+
+def test_projections_that_are_not_built():
+    class Lazy(Projections):
+        def build(self, input_shape):
+            self.parts[0].build(input_shape)
+
+    layer = Lazy(["query", "key", "value", "attention_output"], name="lazy")
+    layer.build((1, TOKENS, WIDTH))
+    with pytest.raises(ValueError, match="`model` must be built: 'key' of 'lazy' has no kernel"):
+        attention_layers(layer)
+
+
+def test_sublayers_of_these_names_without_kernels_are_no_attention():
+    layer = Projections(["query", "key", "value", "attention_output"])
+    layer.parts = [layers.Dropout(0.1, name=name) for name in vars(SIGNATURES[0]).values()]
+    layer.build((1, TOKENS, WIDTH))
+    assert attention_layers(layer) == []
+
+
+def test_what_is_no_model():
+    with pytest.raises(ValueError, match="`model` must be a Keras model or layer, got str"):
+        attention_layers("model.keras")
 
 
 def test_a_model_that_is_not_built():

@@ -78,5 +78,5 @@ def test_bad_input_is_named(two_layers, linear):
         effective_rate(two_layers)
     with pytest.raises(ValueError, match=r"`previous` must be .* \[\(3, 1\)\], got \[\(3,\)\]"):
         effective_rate(linear, [np.ones(3)], rate=1.0)
-    with pytest.raises(ValueError, match="must be built and have trainable variables"):
+    with pytest.raises(ValueError, match="is not built: call it once on data"):
         effective_rate(keras.Sequential([keras.layers.Dense(1)]), rate=1.0)

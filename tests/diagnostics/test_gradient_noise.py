@@ -85,13 +85,16 @@ def test_bad_input_is_named(linear, rng, squared):
     longer = batches_of(rng, 1, 5)[0]
     for batches, reference, word in (
         ([], one, "`batches` must hold at least"),
-        ([one], two, "two"),
+        ([one], two, "`batches` must hold at least 2 pairs"),
+        (one[0], two, "`batches` must be an iterable of pairs"),
+        (None, two, "`batches` must be an iterable of pairs"),
         ([one, longer], two, "`batches` must hold batches of one shape"),
         ([one, (1, 2, 3)], two, "`batches` must hold pairs"),
         ([one, two], [], "`reference` must hold at least"),
-        ([one, two], one[0], "`reference` must hold pairs"),
+        ([one, two], one[0], "`reference` must be an iterable of pairs"),
+        ([one, two], [one[0]], "`reference` must hold pairs"),
     ):
         with pytest.raises(ValueError, match=word):
             gradient_noise(linear, batches, reference, squared)
-    with pytest.raises(ValueError, match=r"`noise` must be .*got \(3,\)"):
+    with pytest.raises(ValueError, match=r"`noise` must be .*got the shape \(3,\)"):
         noise_statistics([1.0, 2.0, 3.0])

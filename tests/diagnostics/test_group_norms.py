@@ -49,7 +49,7 @@ def test_not_finite_is_nan(linear, squared):
 
 
 def test_bad_input_is_named(linear):
-    with pytest.raises(ValueError, match="must be built and have trainable variables"):
+    with pytest.raises(ValueError, match="is not built: call it once on data"):
         weight_norms(keras.Sequential([keras.layers.Dense(1)]))
     with pytest.raises(ValueError, match="hold none of the trainable variables"):
         gradient_norms(linear, np.eye(3), np.zeros((3, 1)), "mse", {"a": "", "b": "nowhere"})

@@ -60,12 +60,12 @@ def test_not_finite_is_nan(linear, squared):
 @pytest.mark.parametrize(
     ("name", "value", "word"),
     [
-        ("count", 0, "`count` must be an int from 1 to 3, got 0"),
-        ("count", 4, "`count` must be an int from 1 to 3, got 4"),
-        ("count", 1.0, "`count` must be an int from 1 to 3, got 1.0"),
-        ("limit", 0, "`limit` must be an int of `count` = 1 or more, got 0"),
-        ("tolerance", -1, "`tolerance` must be 0 or more, got -1"),
-        ("tolerance", float("nan"), "`tolerance` must be 0 or more, got nan"),
+        ("count", 0, "`count` must be an int in \\[1, 3\\], got 0"),
+        ("count", 4, "`count` must be an int in \\[1, 3\\], got 4"),
+        ("count", 1.0, "`count` must be an int in \\[1, 3\\], got 1.0"),
+        ("limit", 0, "`limit` must be an int >= 1, got 0"),
+        ("tolerance", -1, "`tolerance` must be a finite float >= 0, got -1"),
+        ("tolerance", float("nan"), "`tolerance` must be a finite float >= 0, got nan"),
     ],
 )
 def test_bad_input_is_named(linear, name, value, word):

@@ -29,6 +29,20 @@ def test_the_error_is_that_of_rademacher_probes(linear, rng, squared):
     assert found.value == pytest.approx(np.trace(hessian), abs=4 * expected)
 
 
+def test_images_may_be_resized_before_the_first_weight(rng, squared):
+    """No derivative passes through that resize, which has no second one on TensorFlow."""
+    images, y = rng.normal(size=(4, 3, 5, 1)).astype("float32"), rng.normal(size=(4, 1))
+    inputs = keras.Input((3, 5, 1))
+    resize = keras.layers.Resizing(2, 3)
+    outputs = keras.layers.Dense(1, use_bias=False)(keras.layers.Flatten()(resize(inputs)))
+    model = keras.Model(inputs, outputs)
+    x = keras.ops.convert_to_numpy(resize(images)).reshape(4, 6).astype("float64")
+    found = hessian_trace(model, images, y, squared, probes=40, seed=3)
+    probes = np.random.default_rng(3).choice([-1.0, 1.0], (40, 6))
+    expected = np.mean(np.sum(probes * (probes @ (2 * x.T @ x / 4)), axis=1))
+    assert found.value == pytest.approx(expected, rel=1e-4)
+
+
 # After `fit` TensorFlow has traced the layers before, with its own moments.
 @pytest.mark.parametrize(("name", "trained"), [("stock", True), ("transformer", False)])
 def test_equals_the_dense_hessian_on_the_same_probes(
@@ -107,5 +121,5 @@ def test_not_finite_is_told(linear, squared):
 
 @pytest.mark.parametrize("probes", [1, 0, 2.0, "3"])
 def test_bad_probes_are_named(linear, probes):
-    with pytest.raises(ValueError, match=f"`probes` must be an int of 2 or more, got {probes!r}"):
+    with pytest.raises(ValueError, match=f"`probes` must be an int >= 2, got {probes!r}"):
         hessian_trace(linear, np.eye(3), np.zeros((3, 1)), "mse", probes)

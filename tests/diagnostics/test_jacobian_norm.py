@@ -164,11 +164,11 @@ def test_the_model_is_not_kept_alive():
 def test_bad_input_is_named(linear):
     x = np.eye(3)
     for measure in (jacobian_norm, jacobian_norm_estimate):
-        with pytest.raises(ValueError, match='`wrt` must be "weights" or "inputs", got \'w\''):
+        with pytest.raises(ValueError, match="`wrt` must be one of weights, inputs, got 'w'"):
             measure(linear, x, "w")
         with pytest.raises(ValueError, match="`x` must hold one or more samples along axis 0"):
             measure(linear, x[:0])
         with pytest.raises(ValueError, match="`model` must be a keras.Model that is built"):
             measure(keras.Sequential([keras.layers.Dense(1)]), x)
-    with pytest.raises(ValueError, match="`probes` must be an int of 2 or more, got 1"):
+    with pytest.raises(ValueError, match="`probes` must be an int >= 2, got 1"):
         jacobian_norm_estimate(linear, x, probes=1)

@@ -1,7 +1,9 @@
 import importlib.util
 import json
+import os
 import sys
 import types
+import warnings
 import zipfile
 
 import keras
@@ -25,9 +27,9 @@ def saved(tmp_path):
 
 def test_a_file_comes_back_with_its_weights(saved):
     model, path = saved
-    found = load_model(path)
-    assert not found.compiled
-    for old, new in zip(model.get_weights(), found.get_weights(), strict=True):
+    read = load_model(path)
+    assert not read.compiled
+    for old, new in zip(model.get_weights(), read.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
@@ -60,12 +62,18 @@ def test_a_missing_package_is_told_with_the_line_to_type(monkeypatch, tmp_path, 
 def test_a_preset_goes_to_keras_hub_or_else_to_keras_nlp(monkeypatch):
     asked = []
     hub = types.ModuleType("keras_nlp")
-    hub.models = types.SimpleNamespace(Backbone=types.SimpleNamespace(from_preset=asked.append))
+    model = keras.Sequential()
+    hub.models = types.SimpleNamespace(
+        Backbone=types.SimpleNamespace(from_preset=lambda name: asked.append(name) or model)
+    )
     monkeypatch.setitem(sys.modules, "keras_nlp", hub)
     monkeypatch.setattr(importlib.util, "find_spec",
                         lambda name: True if name == "keras_nlp" else None)  # fmt: skip
-    load_model("bert_base_en")
+    assert load_model("bert_base_en") is model
     assert asked == ["bert_base_en"]
+    hub.models.Backbone.from_preset = lambda name: {}["a\x1b\nb"]
+    with pytest.raises(ValueError, match="a preset that keras_nlp can load, got 'x': KeyError: 'a"):
+        load_model("x")
 
 
 def test_a_file_that_is_not_there():
@@ -84,3 +92,64 @@ def test_a_file_that_is_no_archive(tmp_path):
     (tmp_path / "x.keras").write_text("no")
     with pytest.raises(ValueError, match="must be a model that Keras 3 saved"):
         load_model(tmp_path / "x.keras")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.keras")
+    with pytest.raises(ValueError, match="`source` must be a file or a preset.*no file"):
+        load_model(tmp_path / "x.keras")
+
+
+def changed(path, name, content):
+    """The file with another content in one of its parts."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, old in parts.items():
+            archive.writestr(each, content if each == name else old)
+    return path
+
+
+def test_a_users_own_layer(saved):
+    _, path = saved
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read("config.json").decode()
+    text = text.replace('"MultiHeadAttention"', '"Own"').replace("keras.layers", "not.there")
+    with pytest.raises(ValueError, match="it holds 'Own', which Keras does not know. In Python"):
+        load_model(changed(path, "config.json", text))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"class_name": ["Sequential"]},
+        {"class_name": "Dense", "module": "keras.layers", "config": {"units": 2}},
+        {"class_name": "Adam", "module": "keras.optimizers", "config": {}},
+        {"class_name": "Sequential", "module": "keras", "config": {"layers": None}},
+        {"class_name": "__tensor__", "config": {"value": [1], "dtype": ["float32"]}},
+    ],
+)
+def test_a_configuration_of_something_else(saved, config):
+    _, path = saved
+    with pytest.raises(ValueError, match="must be a model that Keras can load") as told:
+        load_model(changed(path, "config.json", json.dumps(config)))
+    assert str(told.value).isprintable()
+
+
+def test_weights_of_another_kind(saved):
+    _, path = saved
+    with pytest.raises(ValueError, match="must be a model that Keras can load") as told:
+        load_model(changed(path, "model.weights.h5", b"no weights"))
+    assert str(told.value).isprintable()
+
+
+def test_what_keras_warns_of_is_passed_on(saved, monkeypatch):
+    def load(*args, **kwargs):
+        warnings.warn("not all weights", stacklevel=1)
+        return saved[0]
+
+    monkeypatch.setattr(keras.saving, "load_model", load)
+    with pytest.warns(UserWarning, match="not all weights"):
+        load_model(saved[1])

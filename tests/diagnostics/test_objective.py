@@ -200,3 +200,58 @@ def test_bad_input_is_named(linear):
     ):
         with pytest.raises(ValueError, match=word):
             diagnostics.condition_number(model, X, Y, loss)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "word"),
+    [
+        (X[:, :2], Y, r"`x` must be inputs that `model` '.*' takes, got the shapes \(8, 2\)"),
+        (X[:5], Y, r"`x` and `y` must hold one or more samples .* \(5, 3\) and \(8, 1\)"),
+        (
+            X,
+            Y[:1],
+            r"`x` and `y` must hold one or more samples",
+        ),  # would be repeated without a word
+        (X[:0], Y[:0], "must hold one or more samples"),
+        (X, 1.0, "`y` must be an array"),
+        (X, None, "`y` must be an array"),
+        (None, Y, "`x` must be an array"),
+        ("inputs", Y, "`x` must be an array"),
+        (X.tolist(), Y, "`x` must be an array"),  # Keras takes a list for several inputs
+        (X, np.ones((8, 3, 2)), r"`y` must be targets that `loss` takes, got the shapes \(8, 3, 2"),
+    ],
+)
+def test_data_that_does_not_fit_is_named(linear, x, y, word, squared):
+    def strict(y_true, y_pred):
+        return keras.ops.matmul(y_true, y_pred)
+
+    with pytest.raises(ValueError, match=word):
+        diagonal(linear, strict if np.ndim(y) == 3 else squared, x, y)
+
+
+@pytest.mark.parametrize("loss", [3, "no such loss", keras.losses.MeanSquaredError, ["mse"]])
+def test_bad_loss_is_named(linear, loss):
+    with pytest.raises(ValueError, match="`loss` must be"):
+        diagonal(linear, loss)
+
+
+@pytest.mark.parametrize("value", [None, 1.0, "three"])
+def test_a_loss_that_returns_no_tensor_is_named(linear, value):
+    with pytest.raises(ValueError, match="`loss` must return a tensor"):
+        diagonal(linear, lambda y_true, y_pred: value)
+
+
+def test_a_call_with_wrong_data_costs_later_ones_nothing(linear, squared, monkeypatch):
+    """What does not fit must not be taken for a layer that cannot be vectorised."""
+    vectorised, compiled = [], objective.autodiff.jit
+
+    def counting(function):
+        call = compiled(function)
+        return lambda *args: vectorised.append(1) or call(*args)
+
+    monkeypatch.setattr(objective.autodiff, "jit", counting)
+    of_loss = objective.derivatives(linear, squared, X, Y)
+    with pytest.raises(ValueError, match="`x` must be inputs"):
+        of_loss.gradients([(X[:, :2], Y)] * 2)
+    of_loss.gradients([(X, Y)] * 2)
+    assert len(vectorised) == 2

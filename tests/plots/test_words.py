@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.ledger_rows import made_row
 from wdattn.plots import words
 
 
@@ -51,18 +52,12 @@ def test_seeds_are_ranges():
     assert words.seeds(np.array([3, 1, 5, 4])) == "1, 3–5"
 
 
-def row(backend="jax", scale="laptop", seeds=(0, 1), claim="C1"):
-    return {
-        "paper": "toy2024",
-        "claim": claim,
-        "backend": backend,
-        "scale": scale,
-        "seeds": list(seeds),
-    }
+def row(backend="jax", **changes):
+    return made_row(**{"backend": backend, "seeds": (0, 1)} | changes)
 
 
 def test_runs_are_named_by_what_tells_them_apart():
     assert words.run_names([row(), row("torch")]) == ["jax", "torch"]
     assert words.run_names([row(), row(scale="paper")]) == ["jax, laptop", "jax, paper"]
-    assert words.run_names([row(), row(seeds=[7])]) == ["jax, seeds 0–1", "jax, seeds 7"]
-    assert words.run_names([row(), row(seeds=[7], claim="C2")]) == ["jax", "jax"]
+    assert words.run_names([row(), row(seeds=(7,))]) == ["jax, seeds 0–1", "jax, seeds 7"]
+    assert words.run_names([row(), row(seeds=(7,), claim="C2")]) == ["jax", "jax"]

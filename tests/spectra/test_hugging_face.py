@@ -46,7 +46,7 @@ def scores(layer, head, x, y):
     group = head * layer.groups // layer.heads
     biases = [0 if bias is None else bias for bias in
               (layer.query_bias, layer.key_bias, layer.value_bias)]  # fmt: skip
-    b_q, b_k, b_v = (bias if np.isscalar(bias) else bias[place] for bias, place in
+    b_q, b_k, b_v = (bias if np.isscalar(bias) else bias[entry] for bias, entry in
                      zip(biases, (head, group, group), strict=True))  # fmt: skip
     query, key = x @ layer.query[head] + b_q, y @ layer.key[group] + b_k
     return query @ key, layer.output[head] @ (y @ layer.value[group] + b_v)
@@ -114,12 +114,12 @@ def test_llama_shares_keys_and_rotates_halves(rng, tmp_path, safetensors):
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert next(hugging_face_layers(path)).rotary.tolist() == [[0, 1]]
     q, k, v, o = (tensors[f"model.layers.0.{part}.weight"] for part in LLAMA)
-    found = product_spectra(*layer.product("key_query"))
+    spectra = product_spectra(*layer.product("key_query"))
     values = product_spectra(*layer.product("value_output"))
     for head in range(6):
         own, shared = slice(4 * head, 4 * head + 4), slice(4 * (head // 3), 4 * (head // 3) + 4)
         dense = np.linalg.svd(k[shared].T @ q[own], compute_uv=False)[:4]
-        np.testing.assert_allclose(found[head], dense)
+        np.testing.assert_allclose(spectra[head], dense)
         dense = np.linalg.svd(o[:, own] @ v[shared], compute_uv=False)[:4]
         np.testing.assert_allclose(values[head], dense)
 
@@ -138,8 +138,8 @@ def test_layers_come_in_the_order_of_their_numbers(rng, tmp_path, safetensors):
     assert names == [f"h.{i}.attn" for i in range(11)]
     (one,) = hugging_face_layers(path, heads=HEADS, layer=10)
     assert one.name == "h.10.attn"
-    for layer in (11, -1):
-        with pytest.raises(ValueError, match=rf"`layer` must be in 0 to 10 for .*, got {layer}"):
+    for layer in (11, -1, 0.0, True):
+        with pytest.raises(ValueError, match=rf"`layer` must be .* 0 to 10 for .*, got {layer}"):
             next(hugging_face_layers(path, heads=HEADS, layer=layer))
 
 
@@ -152,19 +152,41 @@ def test_heads_come_from_the_config(rng, tmp_path, safetensors):
     assert next(hugging_face_layers(path, heads=6)).heads == 6
     with pytest.raises(ValueError, match=r"`heads` must divide the columns of c_attn, \(12, 12\)"):
         next(hugging_face_layers(path, heads=5))
-    (tmp_path / "config.json").write_text("[")
-    with pytest.raises(ValueError, match="`heads` must be given"):
+    for heads in (0, 2.0, True):
+        with pytest.raises(ValueError, match="`heads` must be None or an int >= 1, got"):
+            next(hugging_face_layers(path, heads=heads))
+
+
+def test_a_config_of_another_kind(rng, tmp_path, safetensors):
+    tensors = linear(rng, 1, "layers", LLAMA, bias=False)
+    path, config = safetensors(tmp_path / "model.safetensors", tensors), tmp_path / "config.json"
+    config.write_text("[]")
+    with pytest.raises(ValueError, match="`heads` must be given for .*no config.json with"):
         next(hugging_face_layers(path))
+    for text, words in (
+        ("[", "config.json must be JSON"),
+        ('{"num_attention_heads": [2]}', r"must give `num_attention_heads` as an int >= 1, got \["),
+        ('{"n_head": true}', "must give `n_head` as an int >= 1, got True"),
+        ('{"n_head": 0}', "must give `n_head` as an int >= 1, got 0"),
+        ('{"n_head": 3, "partial_rotary_factor": "1"}', r"a float in \(0, 1\], got '1'"),
+        ('{"n_head": 3, "partial_rotary_factor": 2}', r"a float in \(0, 1\], got 2"),
+        ('{"n_head": 3, "partial_rotary_factor": 0.25}', "even number of units .* got 1 of 4"),
+    ):
+        config.write_text(text)
+        with pytest.raises(ValueError, match=words):
+            next(hugging_face_layers(path))
 
 
 def test_shared_keys_that_do_not_fit(rng, tmp_path, safetensors):
     tensors = linear(rng, 1, "layers", LLAMA, {LLAMA[1]: 8, LLAMA[2]: 8}, bias=False)
     path = safetensors(tmp_path / "model.safetensors", tensors)
-    with pytest.raises(ValueError, match="`heads` must fit queries of 12 and keys of 8 units"):
+    with pytest.raises(
+        ValueError, match=r"`heads` must fit queries of \(12, 12\) and keys of \(8, 12"
+    ):
         next(hugging_face_layers(path, heads=4))
     tensors = linear(rng, 1, "layers", LLAMA, {LLAMA[1]: 4, LLAMA[2]: 6}, bias=False)
     path = safetensors(tmp_path / "model.safetensors", tensors)
-    with pytest.raises(ValueError, match="the factors of value_output in layers.0.self_attn"):
+    with pytest.raises(ValueError, match="`value` and `output` of 'layers.0.self_attn' must be"):
         next(hugging_face_layers(path, heads=6))
 
 
@@ -180,6 +202,42 @@ def test_an_unknown_naming_says_what_it_saw(rng, tmp_path, safetensors):
         next(hugging_face_layers(safetensors(path, many), heads=1))
     with pytest.raises(ValueError, match="it has no tensor"):
         next(hugging_face_layers(safetensors(path, {}), heads=1))
+
+
+def test_names_in_messages_are_escaped(tmp_path, safetensors):
+    path = safetensors(tmp_path / "x.safetensors", {"\x1b]0;\x07": np.ones(1)})
+    with pytest.raises(ValueError) as told:
+        next(hugging_face_layers(path, heads=1))
+    assert r"\x1b]0;\x07 [1]" in str(told.value) and str(told.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "words"),
+    [
+        ("c_attn.weight", (12, 35), "must have query, key and value side by side, got"),
+        ("c_attn.weight", (), "must have query, key and value side by side, got"),
+        ("c_attn.weight", (36,), r"`heads` must divide the columns of c_attn, \(12,\)"),
+        ("c_attn.weight", (0, 36), r"`heads` must divide the columns of c_attn, \(0, 12\)"),
+        ("c_attn.weight", (12, 0), r"`heads` must divide the columns of c_attn, \(12, 0\)"),
+        ("c_attn.bias", (35,), "must have query, key and value side by side"),
+        ("c_attn.bias", (3,), r"`heads` must divide the bias of c_attn, \(1,\), got 3"),
+        ("c_attn.bias", (18,), r"`query_bias` of 'h.0.attn' must have the shape \(3, 4\)"),
+        ("c_proj.weight", (), r"`heads` must divide the columns of c_proj, \(\)"),
+        ("c_proj.weight", (6, 12), "`value` and `output` of 'h.0.attn' must be"),
+    ],
+)
+def test_shapes_that_do_not_fit(rng, tmp_path, safetensors, name, shape, words):
+    tensors = gpt2(rng, 1) | {f"h.0.attn.{name}": np.ones(shape)}
+    with pytest.raises(ValueError, match=words):
+        next(hugging_face_layers(safetensors(tmp_path / "x.safetensors", tensors), heads=HEADS))
+
+
+@pytest.mark.parametrize("shape", [(), (12,), (0, 12)])
+def test_keys_of_no_shape(rng, tmp_path, safetensors, shape):
+    tensors = linear(rng, 1, "layers", LLAMA, bias=False)
+    tensors["layers.0.self_attn.k_proj.weight"] = np.ones(shape)
+    with pytest.raises(ValueError, match=r"`heads` must fit queries of \(12, 12\) and keys of"):
+        next(hugging_face_layers(safetensors(tmp_path / "x.safetensors", tensors), heads=3))
 
 
 def test_half_a_naming_is_an_unknown_one(rng, tmp_path, safetensors):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wdattn.spectra import product_spectra
+from wdattn.spectra import AttentionHeads, MergedHeads, product_spectra
 
 
 def test_equals_the_singular_values_of_the_dense_product(rng):
@@ -27,8 +27,8 @@ def test_the_smallest_values_are_not_lost(rng):
     # Gram matrices in place of QR would square the condition number, and lose them.
     left = np.linalg.qr(rng.normal(size=(30, 4)))[0] * [1.0, 1e-4, 1e-8, 1e-12]
     right = np.linalg.qr(rng.normal(size=(30, 4)))[0]
-    found = product_spectra(left[None], right[None])[0]
-    np.testing.assert_allclose(found, [1.0, 1e-4, 1e-8, 1e-12], rtol=1e-3)  # 1e-16 of the largest
+    values = product_spectra(left[None], right[None])[0]
+    np.testing.assert_allclose(values, [1.0, 1e-4, 1e-8, 1e-12], rtol=1e-3)  # 1e-16 of the largest
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,41 @@ def test_bad_shapes(left, right):
         product_spectra(np.ones(left), np.ones(right))
 
 
-def test_numbers_that_are_not_finite():
-    with pytest.raises(ValueError, match="must be finite"):
-        product_spectra(np.full((1, 2, 2), np.nan), np.ones((1, 2, 2)))
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e71])
+def test_numbers_that_are_not_finite(value):
+    with pytest.raises(ValueError, match="`left` must be finite and at most 1e"):
+        product_spectra(np.full((1, 2, 2), value), np.ones((1, 2, 2)))
+    with pytest.raises(ValueError, match="`right` must be finite and at most 1e"):
+        product_spectra(np.ones((1, 2, 2)), np.full((1, 2, 2), value))
+
+
+@pytest.mark.parametrize("factor", [np.ones((1, 2, 2), bool), np.ones((1, 2, 2), complex), "left"])
+def test_what_is_no_number(factor):
+    with pytest.raises(ValueError, match="`left` must be an array of real numbers"):
+        product_spectra(factor, np.ones((1, 2, 2)))
+
+
+def test_a_layer_gives_both_products(rng):
+    layer = AttentionHeads("a", *rng.normal(size=(4, 3, 7, 2)))
+    spectra = product_spectra(layer)
+    assert list(spectra) == ["key_query", "value_output"]
+    for left, right, values in zip(
+        (layer.key, layer.value), (layer.query, layer.output), spectra.values(), strict=True
+    ):
+        dense = np.linalg.svd(left @ right.transpose(0, 2, 1), compute_uv=False)[:, :2]
+        np.testing.assert_allclose(values, dense, rtol=1e-12)
+
+
+def test_a_layer_of_merged_products(rng):
+    products = rng.normal(size=(2, 3, 5, 5))
+    spectra = product_spectra(MergedHeads("a", *products))
+    for product, values in zip(products, spectra.values(), strict=True):
+        np.testing.assert_allclose(values, np.linalg.svd(product, compute_uv=False), rtol=1e-12)
+
+
+def test_a_layer_and_an_array(rng):
+    layer = AttentionHeads("a", *rng.normal(size=(4, 3, 7, 2)))
+    with pytest.raises(ValueError, match="`right` must be None with a layer, got ndarray"):
+        product_spectra(layer, layer.query)
+    with pytest.raises(ValueError, match="`right` must be an array, unless `left` is a layer"):
+        product_spectra(layer.query)

@@ -16,19 +16,19 @@ def test_a_tie_with_the_share_counts_as_reached():
 
 def test_any_order_and_any_shape(rng):
     values = rng.uniform(size=(2, 3, 8))
-    found = pseudo_rank(values, width=32, share=0.8)
-    assert found.count.shape == (2, 3)
-    for place in np.ndindex(2, 3):
-        ordered = np.sort(values[place])[::-1]
+    ranks = pseudo_rank(values, width=32, share=0.8)
+    assert ranks.count.shape == (2, 3)
+    for index in np.ndindex(2, 3):
+        ordered = np.sort(values[index])[::-1]
         sums = np.array([ordered[:k].sum() for k in range(1, 9)])
-        assert found.count[place] == np.flatnonzero(sums >= 0.8 * ordered.sum())[0] + 1
-    np.testing.assert_array_equal(found.of_width, found.count / 32)
+        assert ranks.count[index] == np.flatnonzero(sums >= 0.8 * ordered.sum())[0] + 1
+    np.testing.assert_array_equal(ranks.of_width, ranks.count / 32)
     assert pseudo_rank(values).of_width is None
 
 
 def test_nothing_has_rank_zero():
-    found = pseudo_rank(np.zeros((2, 4)), width=9)
-    assert not found.count.any() and not found.of_width.any()
+    ranks = pseudo_rank(np.zeros((2, 4)), width=9)
+    assert not ranks.count.any() and not ranks.of_width.any()
     assert np.isnan(entropy_rank(np.zeros(4))) and np.isnan(stable_rank(np.zeros(4)))
 
 
@@ -53,8 +53,24 @@ def test_bad_values(rank, values):
         rank(values)
 
 
-@pytest.mark.parametrize("choice", [{"share": 0.0}, {"share": 1.1}, {"width": 0}])
+@pytest.mark.parametrize("rank", [pseudo_rank, entropy_rank, stable_rank])
+@pytest.mark.parametrize("values", [[True, False], ["1", "2"], [1j, 2.0], None])
+def test_what_is_no_number(rank, values):
+    with pytest.raises(ValueError, match="`singular_values` must be an array of real numbers"):
+        rank(values)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [*({"share": share} for share in (0.0, 1.1, np.nan, True, "0.95", None)),
+     *({"width": width} for width in (0, 2.5, 4.0, np.nan, np.inf, True, "4"))],
+)  # fmt: skip
 def test_bad_choices(choice):
     (name,) = choice
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         pseudo_rank([1.0], **choice)
+
+
+def test_numbers_of_numpy_are_numbers():
+    ranks = pseudo_rank(np.ones(4, "float32"), np.int64(8), np.float32(0.5))
+    assert (ranks.count, ranks.of_width) == (2, 0.25)

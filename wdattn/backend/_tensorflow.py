@@ -5,7 +5,8 @@ inside the variance: the first derivative is right, since the variance is statio
 and every further one is not, through Keras' LayerNormalization, BatchNormalization and
 GroupNormalization too. And the gradient of a bilinear resize has no derivative and counts as
 constant. So functions are called with moments that stop nothing, and a derivative of a derivative
-is refused where a resize is in the graph, or the old moments, as in a `tf.function` traced before.
+is refused where the parameters move a resize, or the old moments, as in a `tf.function` traced
+before.
 """
 
 import contextlib
@@ -76,11 +77,25 @@ def _functions(nodes, library):
                     yield from _functions(body, library)
 
 
-def _refuse_wrong(graph, nodes, second):
-    """Raises if a reverse pass over the gradient of these nodes would be wrong.
+def _moved(operations, parameters):
+    """The operations among these whose inputs depend on the parameters, in the order of a graph."""
+    tensors = {tensor.ref() for tensor in keras.tree.flatten(parameters)}
+    moved = []
+    for operation in operations:
+        if any(tensor.ref() in tensors for tensor in operation.inputs):
+            moved.append(operation)
+            tensors.update(tensor.ref() for tensor in operation.outputs)
+    return moved
 
-    Along a direction (`jvp`) that pass is linear, so the moments are harmless unless `second`.
+
+def _refuse_wrong(graph, operations, parameters, second):
+    """Raises if a reverse pass over the gradient of these operations would be wrong.
+
+    Along a direction (`jvp`) that pass is linear, so the moments are harmless unless `second`. What
+    does not depend on the parameters, as a resize of the data, has no gradient to be wrong; the
+    functions that a moved operation calls count as moved throughout.
     """
+    nodes = [operation.node_def for operation in _moved(operations, parameters)]
     library = {f.signature.name: f.node_def for f in graph.as_graph_def().library.function}
     bodies = [nodes, *_functions(nodes, library)]
     if any(node.op == "ResizeBilinear" for body in bodies for node in body):
@@ -112,12 +127,12 @@ def _guarded(function, passes=1):
         finally:
             _order.set(order)
 
-    def looked_through(*args):
+    def looked_through(parameters, *data):
         graph = tf.compat.v1.get_default_graph()
         before = len(graph.get_operations())
-        outputs = function(*args)
-        nodes = [operation.node_def for operation in graph.get_operations()[before:]]
-        _refuse_wrong(graph, nodes, second=_order.get() > passes)
+        outputs = function(parameters, *data)
+        added = graph.get_operations()[before:]
+        _refuse_wrong(graph, added, parameters, second=_order.get() > passes)
         return outputs
 
     return call
@@ -246,6 +261,14 @@ def full_precision():
         yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+def doubles(wanted):
+    """There are always."""
+    return contextlib.nullcontext()
+
+
+together = None  # the compiler fuses what is done variable by variable
 
 
 def version():

@@ -1,4 +1,4 @@
-"""What a gauge returned as named numbers, one a column."""
+"""What a diagnostic returned as named numbers, one a column."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,12 @@ _MOST = 1000
 def columns(name: str, value: Any) -> dict[str, float | int | bool | str]:
     """The value as plain numbers by name.
 
-    A number stands under the gauge's name. The fields of a record, the entries of a mapping and of
-    an array stand behind it and a slash: `trace/value`, `trace/by_group/dense`, `top/largest/0`.
+    A number stands under the diagnostic's name. The fields of a record, the entries of a mapping
+    and of an array stand behind it and a slash: `trace/value`, `trace/by_group/dense`,
+    `top/largest/0`.
 
     Args:
-        name: the gauge's name.
+        name: the diagnostic's name.
         value: a number, a string, an array, a tensor, a dataclass, a mapping or a sequence of such.
 
     Returns:
@@ -27,15 +28,15 @@ def columns(name: str, value: Any) -> dict[str, float | int | bool | str]:
     Raises:
         ValueError: if something else is in the value, or it has more than 1000 columns.
     """
-    found: dict[str, float | int | bool | str] = {}
+    named: dict[str, float | int | bool | str] = {}
     for column, entry in _entries(name, value):
-        if len(found) == _MOST:
+        if len(named) == _MOST:
             raise ValueError(
-                f"the gauge {name!r} gives more than {_MOST} columns: let it return the numbers "
-                "that are to be kept"
+                f"the diagnostic {name!r} gives more than {_MOST} columns: let it return the "
+                "numbers that are to be kept"
             )
-        found[column] = entry
-    return found
+        named[column] = entry
+    return named
 
 
 def _entries(name: str, value: Any) -> Iterator[tuple[str, float | int | bool | str]]:
@@ -48,8 +49,8 @@ def _entries(name: str, value: Any) -> Iterator[tuple[str, float | int | bool | 
         for key, entry in value.items():
             yield from _entries(f"{name}/{key}", entry)
     elif isinstance(value, list | tuple):
-        for place, entry in enumerate(value):
-            yield from _entries(f"{name}/{place}", entry)
+        for number, entry in enumerate(value):
+            yield from _entries(f"{name}/{number}", entry)
     else:
         yield from _numbers(name, value)
 
@@ -61,8 +62,8 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, float | int | bool]]:
         array = np.asarray(None)
     if array.dtype.kind not in "biuf":
         raise ValueError(
-            f"the gauge {name!r} must give numbers, arrays, mappings or records of them, "
+            f"the diagnostic {name!r} must give numbers, arrays, mappings or records of them, "
             f"got {type(value).__name__}"
         )
-    for place in np.ndindex(array.shape):
-        yield "/".join([name, *map(str, place)]), array[place].item()
+    for index in np.ndindex(array.shape):
+        yield "/".join([name, *map(str, index)]), array[index].item()

@@ -1,7 +1,6 @@
-"""Gauges during `fit`."""
+"""Diagnostics during `fit`."""
 
 import inspect
-from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,27 +8,31 @@ from typing import Any
 import keras
 import numpy as np
 
+from wdattn import arguments
 from wdattn.callbacks.board import Board
 from wdattn.callbacks.columns import columns
 from wdattn.callbacks.row_file import RowFile
+from wdattn.callbacks.steps import Steps
 
 
 class Monitor(keras.callbacks.Callback):
-    """Measures gauges every so many steps of `fit`, and at its start and end.
+    """Takes diagnostics every so many steps of `fit`, and at its start and end.
 
     A row holds `step`, how many batches the weights were trained on (0 at the start), `epoch`, from
-    0, and the gauges' columns: a number stands under the gauge's name, the fields of a record and
-    the entries of mappings and arrays behind it and a slash, as in `trace/standard_error`. A second
-    `fit` with the same monitor goes on counting.
+    0, and the diagnostics' columns: a number stands under the diagnostic's name, the fields of a
+    record and the entries of mappings and arrays behind it and a slash, as in
+    `trace/standard_error`. A second `fit` with the same monitor goes on counting. A model that is
+    not built when `fit` begins has no weights to measure at the start on TensorFlow, where its
+    first step builds it: there the first row is that of step 1.
 
     On the steps in between it does not touch the model, which on JAX would copy the state.
     Where `keras.callbacks.TensorBoard` is in the same `fit`, the numbers stand there too, as the
     run "monitor" in its folder.
 
     Args:
-        gauges: name to callable `gauge(model)` that returns a number, an array, a mapping or a
-            record of these, such as `lambda model: hessian_trace(model, x, y, loss)`. A callable
-            that has a parameter `previous`, as `wdattn.diagnostics.effective_rate` does, gets the
+        diagnostics: name to callable `diagnostic(model)` that returns a number, an array, a mapping
+            or a record of these, such as `lambda model: hessian_trace(model, x, y, loss)`. One that
+            has a parameter `previous`, as `wdattn.diagnostics.effective_rate` does, gets the
             trainable weights of one step before by that name, None where there are none: in the
             first and the last row, and with `steps_per_execution` above 1.
         every: int >= 1, steps.
@@ -38,8 +41,8 @@ class Monitor(keras.callbacks.Callback):
             stands for NaN and infinity.
 
     Raises:
-        ValueError: if an argument is not of this kind; during `fit` if a gauge returns something
-            else, or other columns than those of the CSV file.
+        ValueError: if an argument is not of this kind; during `fit` if a diagnostic returns
+            something else, or other columns than those of the CSV file.
 
     Examples:
         >>> import numpy as np
@@ -57,53 +60,55 @@ class Monitor(keras.callbacks.Callback):
 
     def __init__(
         self,
-        gauges: Mapping[str, Callable[..., Any]],
+        diagnostics: Mapping[str, Callable[..., Any]],
         every: int,
         file: str | Path | None = None,
     ):
         super().__init__()
-        if not isinstance(gauges, Mapping) or not gauges or not all(map(callable, gauges.values())):
-            raise ValueError(f"`gauges` must map names to callables gauge(model), got {gauges!r}")
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-            raise ValueError(f"`every` must be an int of 1 or more, got {every!r}")
-        self.gauges, self.every = dict(gauges), every
+        named = isinstance(diagnostics, Mapping) and diagnostics
+        if not named or not all(isinstance(k, str) and callable(v) for k, v in named.items()):
+            raise ValueError(
+                "`diagnostics` must map one or more names to callables diagnostic(model), got "
+                f"{diagnostics!r}"
+            )
+        self.diagnostics = dict(diagnostics)
+        self.every = arguments.integer("every", every)
         self.rows: list[dict[str, Any]] = []
         self._file = None if file is None else RowFile(file)
-        self._moving = {name for name, gauge in gauges.items() if _takes_previous(gauge)}
+        self._moving = {name for name, taken in diagnostics.items() if _takes_previous(taken)}
         self._board: Board | None = None
-        self._before = self._epoch = 0  # steps before this epoch
-        self._ended: deque[int] = deque(maxlen=1024)  # threads may append out of order
+        self._steps, self._epoch = Steps(), 0
         self._weights: tuple[int, list[np.ndarray]] | None = None
         self._measured: int | None = None
 
     def on_train_begin(self, logs=None):
         self._board = Board.beside(self)
         self._weights = self._measured = None
-        self._due = self._before
+        self._due = self._steps.total
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
+        self._steps.begin_epoch(self.model)
 
     def on_train_batch_begin(self, batch, logs=None):
         # Before a step and not after one: Keras runs what comes after in another thread.
-        step = self._before + batch
-        if step >= self._due:
+        step = self._steps.before(batch)
+        if step >= self._due and self.model.built:
             self._measure(step)
-        if self._moving and (step + 1) % self.every == 0:
+        if self._moving and (step + 1) % self.every == 0 and self.model.built:
             variables = self.model.trainable_variables
             arrays = (keras.ops.convert_to_numpy(variable) for variable in variables)
             self._weights = step, [np.array(array) for array in arrays]
 
     def on_train_batch_end(self, batch, logs=None):
-        self._ended.append(batch)
+        self._steps.end_batch(batch)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._before += max(self._ended, default=-1) + 1
-        self._ended.clear()
+        self._steps.end_epoch(self.model, self.params.get("steps"))
 
     def on_train_end(self, logs=None):
-        if self._before != self._measured:
-            self._measure(self._before)
+        if self._steps.total != self._measured:
+            self._measure(self._steps.total)
         if self._board is not None:
             self._board.close()
 
@@ -111,8 +116,13 @@ class Monitor(keras.callbacks.Callback):
         model, row = self.model, {"step": step, "epoch": self._epoch}
         at, weights = self._weights or (None, None)
         previous = {"previous": weights if at == step - 1 else None}
-        for name, gauge in self.gauges.items():
-            row |= columns(name, gauge(model, **(previous if name in self._moving else {})))
+        for name, diagnostic in self.diagnostics.items():
+            options = previous if name in self._moving else {}
+            try:
+                row |= columns(name, diagnostic(model, **options))
+            except StopIteration as error:
+                # Keras would take it for the end of the data, and end the epoch without a word.
+                raise RuntimeError(f"the diagnostic {name!r} raised StopIteration") from error
         self._measured, self._due = step, (step // self.every + 1) * self.every
         self.rows.append(row)
         if self._file is not None:
@@ -121,8 +131,8 @@ class Monitor(keras.callbacks.Callback):
             self._board.write(row)
 
 
-def _takes_previous(gauge: Callable) -> bool:
+def _takes_previous(diagnostic: Callable) -> bool:
     try:
-        return "previous" in inspect.signature(gauge).parameters
+        return "previous" in inspect.signature(diagnostic).parameters
     except (TypeError, ValueError):  # some callables written in C tell nothing
         return False

@@ -24,9 +24,9 @@ class RowFile:
     """
 
     def __init__(self, path: str | Path):
+        if not isinstance(path, str | Path) or Path(path).suffix not in (".csv", ".jsonl"):
+            raise ValueError(f"`file` must be a path that ends in .csv or .jsonl, got {path!r}")
         self.path = Path(path)
-        if self.path.suffix not in (".csv", ".jsonl"):
-            raise ValueError(f"`file` must end in .csv or .jsonl, got {str(path)!r}")
         self._columns: list[str] | None = None
 
     def append(self, row: Mapping[str, Any]) -> None:

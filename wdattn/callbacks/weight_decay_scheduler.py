@@ -1,12 +1,11 @@
 """A weight decay set anew at the start of each epoch."""
 
-import math
 from collections.abc import Callable
-from numbers import Real
 
 import keras
 from keras import ops
 
+from wdattn import arguments
 from wdattn.optimizers.stock import unwrapped
 from wdattn.optimizers.weight_decay import WeightDecay
 
@@ -29,11 +28,7 @@ class WeightDecayScheduler(keras.callbacks.Callback):
 
     def __init__(self, schedule: Callable[[int, float], float]):
         super().__init__()
-        if not callable(schedule):
-            raise ValueError(
-                f"`schedule` must be a callable (epoch, weight_decay), got {schedule!r}"
-            )
-        self.schedule = schedule
+        self.schedule = arguments.function("schedule", schedule)
 
     def on_epoch_begin(self, epoch, logs=None):
         # Through `self.model`: on JAX, what is assigned to an optimizer at hand is lost.
@@ -44,7 +39,7 @@ class WeightDecayScheduler(keras.callbacks.Callback):
                 f"got {optimizer!r}"
             )
         decay = self.schedule(epoch, _decay(optimizer))
-        if not isinstance(decay, Real) or not 0 <= decay < math.inf:
+        if not arguments.is_real(decay) or decay < 0:
             raise ValueError(f"`schedule` must return a finite number >= 0, got {decay!r}")
         optimizer.weight_decay = float(decay)
 

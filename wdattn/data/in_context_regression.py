@@ -1,10 +1,11 @@
 """Prompts of random linear regression tasks, the data of Ahn et al. (2024)."""
 
-import numbers
-
 import numpy as np
 
+from wdattn import arguments
+
 DOMAIN = 0xDA7A  # keeps these draws apart from those of other modules at the same seed
+LARGEST = 2**32 - 1
 
 
 def in_context_regression(
@@ -40,10 +41,10 @@ def in_context_regression(
     Setting 1 take about half a millisecond.
 
     Args:
-        batch_size: int >= 1. Prompts in the batch.
+        batch_size: int in [1, 2^32). Prompts in the batch.
         setting: "normal", "gamma" or "sphere": the law of the covariates.
-        dim: int >= 1. Covariates of a token.
-        context: int >= 1. Tokens before the query.
+        dim: int in [1, 2^32). Covariates of a token.
+        context: int in [1, 2^32). Tokens before the query.
         seed: int in [0, 2^32). The run.
         stream: int in [0, 2^32). Another series of batches at the same seed.
         step: int in [0, 2^32). The batch of the series.
@@ -62,17 +63,17 @@ def in_context_regression(
         >>> prompts.shape, labels.shape, float(abs(prompts[:, -1, -1]).max())
         ((8, 21, 6), (8, 1), 0.0)
     """
-    batch_size = _integer("batch_size", batch_size, 1)
-    dim, context = _integer("dim", dim, 1), _integer("context", context, 1)
-    # Below 2^32 each of them is one word of the seed: no two triples run together.
+    batch_size, dim, context = (
+        arguments.integer(name, value, most=LARGEST)
+        for name, value in (("batch_size", batch_size), ("dim", dim), ("context", context))
+    )
+    # Each of them is one word of the seed: no two triples run together.
     words = [
-        _integer(name, value, 0)
+        arguments.integer(name, value, least=0, most=LARGEST)
         for name, value in (("seed", seed), ("stream", stream), ("step", step))
     ]
-    if setting not in tuple(COVARIATES):
-        raise ValueError(f"`setting` must be one of {', '.join(COVARIATES)}, got {setting!r}")
-    if features is not None and not callable(features):
-        raise ValueError(f"`features` must be None or a callable, got {features!r}")
+    setting = arguments.choice("setting", setting, COVARIATES)
+    features = arguments.function_or_none("features", features)
 
     # SFC64 is the fastest of NumPy's generators here, and float64 as fast as float32.
     generator = np.random.Generator(np.random.SFC64(np.random.SeedSequence([DOMAIN, *words])))
@@ -88,11 +89,11 @@ def in_context_regression(
 
 
 def _features(function, x):
-    found = np.asarray(function(x), "float32")
-    if found.shape != x.shape:
+    regressors = np.asarray(function(x), "float32")
+    if regressors.shape != x.shape:
         raise ValueError(f"`features` must return the shape {x.shape} of the covariates, got "
-                         f"{found.shape}")  # fmt: skip
-    return found
+                         f"{regressors.shape}")  # fmt: skip
+    return regressors
 
 
 def _normal(generator, shape):
@@ -111,10 +112,3 @@ def _gamma(generator, shape):
 
 
 COVARIATES = {"normal": _normal, "gamma": _gamma, "sphere": _sphere}
-
-
-def _integer(name, value, low):
-    integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not integer or not low <= value < 2**32:
-        raise ValueError(f"`{name}` must be an int in [{low}, 2^32), got {value!r}")
-    return int(value)

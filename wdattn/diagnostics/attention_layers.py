@@ -3,12 +3,21 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
-from wdattn.spectra import AttentionHeads
-from wdattn.spectra.attention_heads import rotated_halves, rotated_neighbours
+from wdattn.arguments import is_integer
+from wdattn.diagnostics.effective_kernel import effective_kernel, host
+from wdattn.layers import LinearSelfAttention
+from wdattn.spectra import AttentionHeads, MergedHeads
+from wdattn.spectra.attention_heads import (
+    bias_by_head,
+    by_head,
+    rotated_halves,
+    rotated_neighbours,
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +53,13 @@ _ROTATIONS = {
 }
 
 
-def attention_layers(model: keras.Model) -> list[AttentionHeads]:
+def attention_layers(model: keras.Model) -> list[AttentionHeads | MergedHeads]:
     """The attention layers of a model, also of models and layers nested in it, head by head.
 
     It knows `MultiHeadAttention` and `GroupQueryAttention` of Keras, layers that name their
-    projections as those do, most attention of keras_hub, and CLIP's of keras_cv. Scale, mask,
+    projections as those do, most attention of keras_hub, CLIP's of keras_cv, and
+    `LinearSelfAttention`, whose weights are the products themselves (`MergedHeads`). A kernel is
+    read as the layer applies it: decoded where it is quantized, with its LoRA update. Scale, mask,
     dropout and gates are not part of the matrices.
 
     Args:
@@ -59,14 +70,15 @@ def attention_layers(model: keras.Model) -> list[AttentionHeads]:
         has no attention that is known. `iterate_attention_layers` holds one layer at a time.
 
     Raises:
-        ValueError: if the model is not built, or a layer's kernels do not fit its heads.
+        ValueError: if the model or one of its attention layers is not built, or a layer's kernels
+            do not fit its heads.
     """
     return list(iterate_attention_layers(model))
 
 
 def iterate_attention_layers(
     model: keras.Model, layer: int | None = None
-) -> Iterator[AttentionHeads]:
+) -> Iterator[AttentionHeads | MergedHeads]:
     """The layers of `attention_layers` one at a time, for models whose copy does not fit in memory.
 
     Args:
@@ -79,17 +91,34 @@ def iterate_attention_layers(
     Raises:
         ValueError: as `attention_layers`, or if there is no such layer.
     """
+    if not isinstance(model, keras.layers.Layer):
+        raise ValueError(f"`model` must be a Keras model or layer, got {type(model).__name__}")
     if not model.built:
         raise ValueError(f"`model` must be built: call {model.name!r} on data first")
-    found = [inner for inner in model._flatten_layers() if _signature(inner)]
+    attention = [inner for inner in model._flatten_layers() if _is_attention(inner)]
     if layer is not None:
-        if not 0 <= layer < len(found):
+        if not (is_integer(layer) and 0 <= layer < len(attention)):
             raise ValueError(
-                f"`layer` must be in 0 to {len(found) - 1} for {model.name!r}, got {layer}"
+                f"`layer` must be None or an int in 0 to {len(attention) - 1} for {model.name!r}, "
+                f"got {layer!r}"
             )
-        found = found[layer : layer + 1]
-    for inner in found:
-        yield _read(inner)
+        attention = attention[layer : layer + 1]
+    for inner in attention:
+        yield _merged(inner) if isinstance(inner, LinearSelfAttention) else _factored(inner)
+
+
+def _is_attention(layer) -> bool:
+    if isinstance(layer, LinearSelfAttention):
+        return True
+    signature, parts = _signature(layer), _sublayers(layer)
+    if signature is None:
+        return False
+    names = vars(signature).values() if isinstance(signature, Signature) else signature
+    if idle := [name for name in names if not parts[name].built]:
+        raise ValueError(
+            f"`model` must be built: {idle[0]!r} of {layer.path or layer.name!r} has no kernel yet"
+        )
+    return all(hasattr(parts[name], "kernel") for name in names)
 
 
 def _sublayers(layer) -> dict[str, keras.layers.Layer]:
@@ -104,7 +133,12 @@ def _signature(layer) -> Signature | tuple[str, str] | None:
     return FUSED if names >= set(FUSED) else None
 
 
-def _read(layer) -> AttentionHeads:
+def _merged(layer: LinearSelfAttention) -> MergedHeads:
+    value, key_query = (host(matrix)[None] for matrix in layer.matrices())
+    return MergedHeads(layer.path or layer.name, key_query, value)
+
+
+def _factored(layer) -> AttentionHeads:
     parts, signature = _sublayers(layer), _signature(layer)
     if isinstance(signature, Signature):
         matrices = [_matrix(parts[name]) for name in vars(signature).values()]
@@ -118,22 +152,22 @@ def _read(layer) -> AttentionHeads:
         biases = [None] * 3 if bias is None else [*_thirds(bias, heads)]
         output, _ = _matrix(parts[FUSED[1]])
     rank = query.shape[1] // heads
-    groups = key.shape[1] // rank
+    groups = key.shape[1] // rank if rank else 0
     name = layer.path or layer.name
-    if heads * rank != query.shape[1] or groups * rank != key.shape[1] or heads % groups:
+    if not groups or heads * rank != query.shape[1] or groups * rank != key.shape[1]:
         raise ValueError(
             f"{name!r} must have kernels for {heads} heads, got {query.shape[1]} query units and "
             f"{key.shape[1]} key units"
         )
     return AttentionHeads(
         name=name,
-        query=_by_head(query, heads),
-        key=_by_head(key, groups),
-        value=_by_head(value, groups),
-        output=_by_head(output.T, heads),
-        query_bias=_bias_by_head(biases[0], heads),
-        key_bias=_bias_by_head(biases[1], groups),
-        value_bias=_bias_by_head(biases[2], groups),
+        query=by_head(query, heads, "query"),
+        key=by_head(key, groups, "key"),
+        value=by_head(value, groups, "value"),
+        output=by_head(output.T, heads, "output"),
+        query_bias=bias_by_head(biases[0], heads, "query"),
+        key_bias=bias_by_head(biases[1], groups, "key"),
+        value_bias=bias_by_head(biases[2], groups, "value"),
         rotary=_rotary(layer, parts, rank),
         query_key_norm=any(map(_normalises, parts.values())),
     )
@@ -141,8 +175,9 @@ def _read(layer) -> AttentionHeads:
 
 def _matrix(layer) -> tuple[np.ndarray, np.ndarray | None]:
     """A projection's kernel as `(inputs, outputs)`, heads outermost, and its bias as a vector."""
-    kernel = _host(layer.kernel)
-    bias = None if layer.bias is None else _host(layer.bias).ravel()
+    kernel = effective_kernel(layer)
+    held = getattr(layer, "bias", None)
+    bias = None if held is None else host(held).ravel()
     if not isinstance(layer, keras.layers.EinsumDense):
         return kernel, bias
     operands, outputs = layer.equation.replace(" ", "").split("->")
@@ -154,17 +189,19 @@ def _matrix(layer) -> tuple[np.ndarray, np.ndarray | None]:
     return ordered.reshape(math.prod(ordered.shape[: len(summed)]), -1), bias
 
 
-def _heads(layer, query) -> int:
+def _heads(layer: Any, query: Any) -> int:
     """How many heads ask: the kernel's axis, or what the layer says."""
     if isinstance(query, keras.layers.EinsumDense):
         operands, outputs = query.equation.replace(" ", "").split("->")
         axes = operands.split(",")[1]
         kept = [axis for axis in outputs if axis in axes]
         if len(kept) > 1:
-            return query.kernel.shape[axes.index(kept[0])]
+            shape = getattr(query, "original_kernel_shape", query.kernel.shape)  # int4's is packed
+            return shape[axes.index(kept[0])]
     for name in _HEADS:
-        if isinstance(count := getattr(layer, name, None), int):
-            return count
+        count: Any = getattr(layer, name, None)
+        if is_integer(count) and count >= 1:
+            return int(count)
     raise ValueError(
         f"{layer.path or layer.name!r} must say its heads as one of {', '.join(_HEADS)}"
     )
@@ -172,20 +209,13 @@ def _heads(layer, query) -> int:
 
 def _thirds(matrix: np.ndarray, heads: int) -> list[np.ndarray]:
     """The last axis holds query, key and value of one head, then of the next."""
+    if matrix.shape[-1] % (3 * heads):
+        raise ValueError(
+            f"{FUSED[0]!r} must have query, key and value of {heads} heads, got "
+            f"{matrix.shape[-1]} units"
+        )
     parts = np.split(matrix.reshape(*matrix.shape[:-1], heads, -1), 3, axis=-1)
     return [part.reshape(*matrix.shape[:-1], -1) for part in parts]
-
-
-def _by_head(matrix: np.ndarray, heads: int) -> np.ndarray:
-    return matrix.reshape(matrix.shape[0], heads, -1).transpose(1, 0, 2)
-
-
-def _bias_by_head(bias: np.ndarray | None, heads: int) -> np.ndarray | None:
-    return None if bias is None else bias.reshape(heads, -1)
-
-
-def _host(weight) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(weight), "float64")
 
 
 def _rotary(layer, parts, rank: int) -> np.ndarray | None:

@@ -48,8 +48,8 @@ def condition_number(model: keras.Model, x: Any, y: Any, loss: Loss = None) -> C
     Raises:
         ValueError: if the model is not built, has no trainable variables or no loss.
     """
-    found = derivatives(model, loss, x, y)
-    diagonal = np.concatenate([np.diagonal(rows, first) for first, rows in found.rows(x, y)])
+    of_loss = derivatives(model, loss, x, y)
+    diagonal = np.concatenate([np.diagonal(rows, first) for first, rows in of_loss.rows(x, y)])
     return ConditionNumber(_spread(np.abs(diagonal)), diagonal)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from wdattn.diagnostics.checks import flat_arrays
 from wdattn.diagnostics.objective import Derivatives, Loss, derivatives
 
 
@@ -53,10 +54,10 @@ def directional_smoothness(
 
 
 def curvature(
-    found: Derivatives, x: Any, y: Any, direction: Sequence[Any]
+    of_loss: Derivatives, x: Any, y: Any, direction: Sequence[Any]
 ) -> DirectionalSmoothness:
     """`directional_smoothness` from derivatives that are already there."""
-    flat = _raveled(found, direction)
+    flat = np.concatenate(flat_arrays("direction", direction, of_loss.variables))
     largest = np.abs(flat).max()
     if largest == 0:
         raise ValueError("`direction` must not be 0 in every entry: it has no curvature")
@@ -65,16 +66,4 @@ def curvature(
         scaled = flat / largest
         norm = np.linalg.norm(scaled)
         unit = scaled / norm
-    return DirectionalSmoothness(float(unit @ found.product(unit, x, y)), float(largest * norm))
-
-
-def _raveled(found: Derivatives, direction: Sequence[Any]) -> np.ndarray:
-    arrays = [keras.ops.convert_to_numpy(array).astype("float64") for array in direction]
-    shapes = [array.shape for array in arrays]
-    allowed = [tuple(variable.shape) for variable in found.variables]
-    if shapes != allowed:
-        raise ValueError(
-            "`direction` must be shaped like the model's trainable variables, "
-            f"{allowed}, got {shapes}"
-        )
-    return np.concatenate([array.ravel() for array in arrays])
+    return DirectionalSmoothness(float(unit @ of_loss.product(unit, x, y)), float(largest * norm))

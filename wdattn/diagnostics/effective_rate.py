@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from wdattn import arguments
+from wdattn.diagnostics.checks import built_model, flat_arrays
 from wdattn.diagnostics.groups import Groups, group_of_each
 
 
@@ -58,9 +60,9 @@ def effective_rate(
         model: a built Keras model, compiled unless `rate` is given; nothing in it changes.
         previous: None, or the weights of one step before: arrays shaped like the model's trainable
             variables, in their order. `wdattn.callbacks.Monitor` hands them over.
-        rate: float, the learning rate; None for what the model's optimizer takes at its present
-            step.
-        decay: float, the decay coefficient that a step multiplies by the rate; None for the
+        rate: float >= 0, the learning rate; None for what the model's optimizer takes at its
+            present step.
+        decay: float >= 0, the decay coefficient that a step multiplies by the rate; None for the
             `weight_decay` of the model's optimizer, 0 if it has none.
         groups: None for a group a layer, the last part of a variable's path cut off; or a mapping
             from names to regular expressions, searched for in the paths, the first one found.
@@ -70,26 +72,30 @@ def effective_rate(
 
     Raises:
         ValueError: if the model is not built or not compiled, `previous` is not shaped like the
-            variables, or `groups` leaves a variable out or holds an empty group.
+            variables, `groups` leaves a variable out or holds an empty group, or an argument is not
+            of this kind.
     """
-    if not getattr(model, "trainable_variables", None):
-        raise ValueError(f"`model` must be built and have trainable variables, got {model!r}")
+    variables = built_model(model).trainable_variables
     optimizer = getattr(model, "optimizer", None)
     if rate is None and optimizer is None:
         raise ValueError(f"`rate` is None and `model` {model.name!r} is not compiled: pass a rate")
-    rate = _number(optimizer, "learning_rate") if rate is None else float(rate)
-    decay = _number(optimizer, "weight_decay") if decay is None else float(decay)
-    variables = model.trainable_variables
-    weights = [_flat(variable) for variable in variables]
-    before = _previous(previous, variables)
+    rate, decay = (
+        _number(optimizer, setting) if given is None else arguments.real(name, given, least=0)
+        for name, given, setting in (
+            ("rate", rate, "learning_rate"),
+            ("decay", decay, "weight_decay"),
+        )
+    )
+    weights = flat_arrays("model", variables, variables)
+    before = None if previous is None else flat_arrays("previous", previous, variables)
     names = group_of_each(variables, groups)
 
-    def of(places: Sequence[int], by_group: Mapping[str, EffectiveRate]) -> EffectiveRate:
-        now = np.concatenate([weights[place] for place in places])
+    def of(numbers: Sequence[int], by_group: Mapping[str, EffectiveRate]) -> EffectiveRate:
+        now = np.concatenate([weights[number] for number in numbers])
         norm = np.linalg.norm(now)
         with np.errstate(divide="ignore", invalid="ignore"):
             over, over_squared = rate / norm, rate / norm**2
-        old = now * np.nan if before is None else np.concatenate([before[p] for p in places])
+        old = now * np.nan if before is None else np.concatenate([before[i] for i in numbers])
         return EffectiveRate(
             rate,
             decay,
@@ -101,8 +107,9 @@ def effective_rate(
             by_group,
         )
 
-    places = {name: [i for i, own in enumerate(names) if own == name] for name in names}
-    return of(range(len(weights)), {name: of(found, {}) for name, found in places.items()})
+    members = {name: [i for i, own in enumerate(names) if own == name] for name in names}
+    by_group = {name: of(numbers, {}) for name, numbers in members.items()}
+    return of(range(len(weights)), by_group)
 
 
 def _number(optimizer: Any, name: str) -> float:
@@ -112,22 +119,6 @@ def _number(optimizer: Any, name: str) -> float:
     if callable(value) and not isinstance(value, keras.Variable):
         value = value(optimizer.iterations)
     return 0.0 if value is None else float(keras.ops.convert_to_numpy(value))
-
-
-def _flat(array: Any) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(array), "float64").ravel()
-
-
-def _previous(previous: Any, variables: Sequence[keras.Variable]) -> list[np.ndarray] | None:
-    if previous is None:
-        return None
-    shapes, allowed = [np.shape(a) for a in previous], [tuple(v.shape) for v in variables]
-    if shapes != allowed:
-        raise ValueError(
-            "`previous` must be shaped like the model's trainable variables, "
-            f"{allowed}, got {shapes}"
-        )
-    return [_flat(array) for array in previous]
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from wdattn import arguments
 from wdattn.diagnostics.directional_smoothness import curvature
 from wdattn.diagnostics.lanczos import spectral_norm
 from wdattn.diagnostics.objective import Loss, derivatives
@@ -57,12 +58,14 @@ def generalized_smoothness(
         The norms, the Hessian's to a relative tolerance of 1e-4; NaN where not finite.
 
     Raises:
-        ValueError: if the model has no loss, or `direction` is 0 or not shaped like the variables.
+        ValueError: if the model has no loss, `direction` is 0 or not shaped like the variables, or
+            an argument is not of this kind.
     """
-    found = derivatives(model, loss, x, y)
-    along = None if direction is None else curvature(found, x, y, direction).value
+    seed = arguments.integer("seed", seed, least=0)
+    of_loss = derivatives(model, loss, x, y)
+    along = None if direction is None else curvature(of_loss, x, y, direction).value
     return GeneralizedSmoothness(
-        gradient_norm=float(np.linalg.norm(found.gradient(x, y))),
-        hessian_norm=spectral_norm(lambda v: found.product(v, x, y), found.size, seed=seed),
+        gradient_norm=float(np.linalg.norm(of_loss.gradient(x, y))),
+        hessian_norm=spectral_norm(lambda v: of_loss.product(v, x, y), of_loss.size, seed=seed),
         directional_smoothness=along,
     )

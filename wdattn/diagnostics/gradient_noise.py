@@ -1,6 +1,6 @@
 """How far the gradients of batches lie from the full one, and how heavy the tail of that is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from wdattn import arguments
 from wdattn.diagnostics import tails
-from wdattn.diagnostics.objective import Loss, derivatives
+from wdattn.diagnostics.objective import Loss, derivatives, objective
 
 Batch = tuple[Any, Any]
 
@@ -88,12 +89,15 @@ def gradient_noise(
         The norms and their statistics; NaN where a gradient is not finite.
 
     Raises:
-        ValueError: if the model has no loss, batches differ in shape, or there are too few.
+        ValueError: if the model has no loss, batches differ in shape, there are too few, or an
+            argument is not of this kind.
     """
+    seed = arguments.integer("seed", seed, least=0)
+    objective(model, loss)  # raises at once what a thread would raise later
     # A list of batches may have two members; only a tuple is taken for one pair.
     references = [reference] if isinstance(reference, tuple) else reference
-    centre = _gradients("reference", model, references, loss).mean(0)
-    return noise_statistics(_gradients("batches", model, batches, loss) - centre, seed)
+    centre = _gradients("reference", model, references, loss, least=1).mean(0)
+    return noise_statistics(_gradients("batches", model, batches, loss, least=2) - centre, seed)
 
 
 def noise_statistics(noise: np.ndarray, seed: int = 0) -> GradientNoise:
@@ -107,17 +111,16 @@ def noise_statistics(noise: np.ndarray, seed: int = 0) -> GradientNoise:
         The norms and their statistics; NaN where a vector is not finite.
 
     Raises:
-        ValueError: if `noise` is not a matrix of at least two rows.
+        ValueError: if `noise` is not a matrix of at least two rows, or `seed` is not of this kind.
 
     Examples:
         >>> noise_statistics([[3.0, 4.0], [-3.0, -4.0]]).norms.tolist()
         [5.0, 5.0]
     """
-    noise = np.asarray(noise, "float64")
-    if noise.ndim != 2 or len(noise) < 2 or not noise.shape[1]:
-        raise ValueError(
-            f"`noise` must be (batches, parameters) with two batches or more, got {noise.shape}"
-        )
+    noise = arguments.array("noise", noise, "batches", "parameters")
+    seed = arguments.integer("seed", seed, least=0)
+    if len(noise) < 2:
+        raise ValueError(f"`noise` must have two batches or more, got the shape {noise.shape}")
     norms = np.linalg.norm(noise, axis=1)
     eigenvalues = tails.covariance_eigenvalues(noise)
     matched = tails.gaussian_norms(eigenvalues, len(noise), seed)
@@ -136,20 +139,25 @@ def noise_statistics(noise: np.ndarray, seed: int = 0) -> GradientNoise:
     )
 
 
-def _gradients(name: str, model: keras.Model, batches: Iterable[Batch], loss: Loss) -> np.ndarray:
+def _gradients(
+    name: str, model: keras.Model, batches: Iterable[Batch], loss: Loss, least: int
+) -> np.ndarray:
     """The gradient of each batch, `(batches, parameters)`; the next ones are drawn meanwhile."""
+    if not isinstance(batches, Iterable) or isinstance(batches, str | bytes | Mapping | np.ndarray):
+        raise ValueError(f"`{name}` must be an iterable of pairs (x, y), got {batches!r}")
     checked = _alike(name, batches)
-    found, gradients = None, list[np.ndarray]()
+    of_loss, gradients = None, list[np.ndarray]()
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(_chunk, checked)
         while chunk := coming.result():
             coming = pool.submit(_chunk, checked)
-            found = found or derivatives(model, loss, *chunk[0])
+            of_loss = of_loss or derivatives(model, loss, *chunk[0])
             # Filled up at the end, so that no second shape is compiled.
             full = chunk + [chunk[-1]] * (_AT_ONCE - len(chunk)) if gradients else chunk
-            gradients.append(found.gradients(full)[: len(chunk)])
-    if not gradients:
-        raise ValueError(f"`{name}` must hold at least one pair (x, y), got none")
+            gradients.append(of_loss.gradients(full)[: len(chunk)])
+    count = sum(map(len, gradients))
+    if count < least:
+        raise ValueError(f"`{name}` must hold at least {least} pairs (x, y), got {count}")
     return np.concatenate(gradients)
 
 
@@ -158,10 +166,10 @@ def _chunk(batches: Iterator[Batch]) -> list[Batch]:
 
 
 def _alike(name: str, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches, each found to be a pair and shaped like the first."""
+    """The batches, each checked to be a pair that is shaped like the first."""
     expected = None
     for number, batch in enumerate(batches):
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
             raise ValueError(
                 f"`{name}` must hold pairs (x, y), got {type(batch)} as number {number}"
             )

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from wdattn.diagnostics.checks import built_model, flat_arrays
 from wdattn.diagnostics.groups import Groups, group_of_each, sums
 from wdattn.diagnostics.objective import Loss, derivatives
 
@@ -37,14 +38,11 @@ def weight_norms(model: keras.Model, groups: Groups = None) -> GroupNorms:
         The norms.
 
     Raises:
-        ValueError: if the model has no trainable variables, or `groups` leaves one out or holds an
-            empty group.
+        ValueError: if the model is not built or has no trainable variables, or `groups` leaves one
+            out or holds an empty group.
     """
-    if not getattr(model, "trainable_variables", None):
-        raise ValueError(f"`model` must be built and have trainable variables, got {model!r}")
-    arrays = [np.array(keras.ops.convert_to_numpy(v), "float64") for v in model.trainable_variables]
-    flat = np.concatenate([array.ravel() for array in arrays])
-    return _norms(flat, model.trainable_variables, groups)
+    variables = built_model(model).trainable_variables
+    return _norms(np.concatenate(flat_arrays("model", variables, variables)), variables, groups)
 
 
 def gradient_norms(
@@ -72,8 +70,8 @@ def gradient_norms(
         ValueError: if the model is not built, has no trainable variables or no loss, or `groups`
             leaves a variable out or holds an empty group.
     """
-    found = derivatives(model, loss, x, y)
-    return _norms(found.gradient(x, y), found.variables, groups)
+    of_loss = derivatives(model, loss, x, y)
+    return _norms(of_loss.gradient(x, y), of_loss.variables, groups)
 
 
 def _norms(flat: np.ndarray, variables: list[keras.Variable], groups: Groups) -> GroupNorms:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,24 +33,32 @@ def group_of_each(variables: Sequence[keras.Variable], groups: Groups = None) ->
         raise ValueError(
             f"`groups` must be None or a mapping from names to patterns, got {groups!r}"
         )
-    found = [
-        next((name for name, pattern in groups.items() if _search(name, pattern, path)), None)
+    patterns = {_string(name): _expression(name, pattern) for name, pattern in groups.items()}
+    names = [
+        next((name for name, pattern in patterns.items() if pattern.search(path)), None)
         for path in paths
     ]
-    if None in found:
+    own = [name for name in names if name is not None]
+    if len(own) < len(names):
         raise ValueError(
-            f"`groups` must cover every trainable variable, {paths[found.index(None)]!r} is in "
+            f"`groups` must cover every trainable variable, {paths[names.index(None)]!r} is in "
             f"none of {dict(groups)}: a last group of the pattern '' takes the rest"
         )
-    if empty := [name for name in groups if name not in found]:
+    if empty := [name for name in patterns if name not in own]:
         raise ValueError(f"`groups` {empty} hold none of the trainable variables {paths}")
-    return [str(name) for name in found]
+    return own
 
 
-def _search(name: str, pattern: str, path: str) -> bool:
+def _string(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ValueError(f"`groups` must have strings for names, got {name!r}")
+    return name
+
+
+def _expression(name: str, pattern: Any) -> re.Pattern[str]:
     try:
-        return re.search(pattern, path) is not None
-    except (re.error, TypeError) as error:
+        return re.compile(_string(pattern))
+    except (re.error, ValueError) as error:
         raise ValueError(
             f"`groups` must hold regular expressions, got {pattern!r} for {name!r}: {error}"
         ) from error

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from wdattn.diagnostics import band_lanczos
+from wdattn import arguments
+from wdattn.diagnostics import lanczos
 from wdattn.diagnostics.objective import Loss, derivatives
 
 
@@ -67,18 +68,16 @@ def hessian_eigenvalues(
         ValueError: if the model is not built, has no trainable variables or no loss, or an argument
             is not of this kind.
     """
-    found = derivatives(model, loss, x, y)
-    if not isinstance(count, int) or not 1 <= count <= found.size:
-        raise ValueError(f"`count` must be an int from 1 to {found.size}, got {count!r}")
-    if not isinstance(limit, int) or limit < count:
-        raise ValueError(f"`limit` must be an int of `count` = {count} or more, got {limit!r}")
-    if not tolerance >= 0:
-        raise ValueError(f"`tolerance` must be 0 or more, got {tolerance!r}")
+    tolerance = arguments.real("tolerance", tolerance, least=0)
+    seed = arguments.integer("seed", seed, least=0)
+    of_loss = derivatives(model, loss, x, y)
+    count = arguments.integer("count", count, most=of_loss.size)
+    limit = arguments.integer("limit", limit, least=count)
 
     def product(vector: np.ndarray) -> np.ndarray:
-        return found.product(vector, x, y)
+        return of_loss.product(vector, x, y)
 
-    ends = band_lanczos.ends(product, found.size, count, tolerance, limit, seed)
+    ends = lanczos.ends(product, of_loss.size, count, tolerance, limit, seed)
     # Of few products the two ends share values, which count once.
     both = np.concatenate([ends.largest, ends.smallest[: ends.products - count]])
     order = np.argsort(-np.abs(both), kind="stable")[:count]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from wdattn import arguments
 from wdattn.diagnostics.groups import Groups, group_of_each, sums
 from wdattn.diagnostics.objective import Loss, derivatives
 
@@ -57,25 +58,25 @@ def hessian_trace(
         probes: int >= 2. The error falls with its root.
         seed: int >= 0, of the probes.
         groups: None for a group a layer, the last part of a variable's path cut off; or a mapping
-            from names to regular expressions, searched for in the paths, the first one found.
+            from names to regular expressions, searched for in the paths, the first one of_loss.
 
     Returns:
         The trace with its standard error.
 
     Raises:
-        ValueError: if the model is not built, has no trainable variables or no loss, `probes` is
-            below 2, or `groups` leaves a variable out or holds an empty group.
+        ValueError: if the model is not built, has no trainable variables or no loss, `groups`
+            leaves a variable out or holds an empty group, or an argument is not of this kind.
     """
-    if not isinstance(probes, int) or probes < 2:
-        raise ValueError(f"`probes` must be an int of 2 or more, got {probes!r}")
-    found = derivatives(model, loss, x, y)
-    names = group_of_each(found.variables, groups)
-    sizes = [int(np.prod(variable.shape)) for variable in found.variables]
+    probes = arguments.integer("probes", probes, least=2)
+    seed = arguments.integer("seed", seed, least=0)
+    of_loss = derivatives(model, loss, x, y)
+    names = group_of_each(of_loss.variables, groups)
+    sizes = [int(np.prod(variable.shape)) for variable in of_loss.variables]
     rng = np.random.default_rng(seed)
     draws: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(probes):
-        probe = rng.choice([-1.0, 1.0], found.size)
-        for name, total in sums(probe * found.product(probe, x, y), sizes, names).items():
+        probe = rng.choice([-1.0, 1.0], of_loss.size)
+        for name, total in sums(probe * of_loss.product(probe, x, y), sizes, names).items():
             draws[name].append(float(total))
     blocks = np.array(list(draws.values()))
     whole = blocks.sum(0)

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from wdattn import arguments
+from wdattn.diagnostics.checks import built_model, number_of_samples, outputs_of
 from wdattn.diagnostics.objective import Derivatives, derivatives
 
 # As many gradients at once as `Derivatives` takes rows of a Hessian.
@@ -74,14 +76,15 @@ def jacobian_norm(model: keras.Model, x: Any, wrt: str = "weights") -> JacobianN
     Raises:
         ValueError: if the model is not built or has no trainable variables, or `wrt` is neither.
     """
+    wrt = arguments.choice("wrt", wrt, ("weights", "inputs"))
     samples, zero = _outputs(model, x)
     squares = np.zeros(samples)
-    if _checked(wrt) == "inputs":
+    if wrt == "inputs":
         for direction in _directions(zero, samples):
             squares += _square_by_sample(_shifted(model, x).gradient(x, direction), x)
     else:
-        found = np.fromiter(_squared_gradients(model, x, samples, zero), "float64")
-        squares = found.reshape(samples, -1).sum(axis=1)
+        each = np.fromiter(_squared_gradients(model, x, samples, zero), "float64")
+        squares = each.reshape(samples, -1).sum(axis=1)
     norms = np.sqrt(squares)
     return JacobianNorm(float(norms.mean()), float(np.sqrt(squares.mean())), norms)
 
@@ -111,20 +114,21 @@ def jacobian_norm_estimate(
         The estimate with its standard error; NaN or inf where a derivative is not finite.
 
     Raises:
-        ValueError: if the model is not built or has no trainable variables, `wrt` is neither, or
-            `probes` is below 2.
+        ValueError: if the model is not built or has no trainable variables, or an argument is not
+            of this kind.
     """
-    if not isinstance(probes, int) or probes < 2:
-        raise ValueError(f"`probes` must be an int of 2 or more, got {probes!r}")
+    wrt = arguments.choice("wrt", wrt, ("weights", "inputs"))
+    probes = arguments.integer("probes", probes, least=2)
+    rng = np.random.default_rng(arguments.integer("seed", seed, least=0))
     samples, zero = _outputs(model, x)
-    rng, inputs = np.random.default_rng(seed), _checked(wrt) == "inputs"
 
     def square() -> float:
         probe = keras.tree.map_structure(
             lambda leaf: rng.choice([-1.0, 1.0], (samples, *leaf.shape[1:])), zero
         )
-        found = _shifted(model, x) if inputs else derivatives(model, _along, x, probe)
-        return float(np.sum(found.gradient(x, probe) ** 2)) / samples
+        of_inputs = wrt == "inputs"
+        along = _shifted(model, x) if of_inputs else derivatives(model, _along, x, probe)
+        return float(np.sum(along.gradient(x, probe) ** 2)) / samples
 
     squares = np.array([square() for _ in range(probes)])
     root = float(np.sqrt(squares.mean()))
@@ -139,33 +143,24 @@ def _along(direction: Any, outputs: Any) -> Any:
     return sum(ops.sum(ops.multiply(v, h)) for v, h in pairs)
 
 
-def _checked(wrt: str) -> str:
-    if wrt not in ("weights", "inputs"):
-        raise ValueError(f'`wrt` must be "weights" or "inputs", got {wrt!r}')
-    return wrt
-
-
 def _outputs(model: keras.Model, x: Any) -> tuple[int, Any]:
     """The number of samples, and zeros shaped like the outputs of one."""
-    if not isinstance(model, keras.Model) or not model.built:
-        raise ValueError(f"`model` must be a keras.Model that is built, got {model!r}")
-    lengths = {len(leaf) for leaf in keras.tree.flatten(x)}
-    if len(lengths) != 1 or lengths == {0}:
-        raise ValueError(f"`x` must hold one or more samples along axis 0, got {sorted(lengths)}")
+    built_model(model)
+    samples = number_of_samples(x=x)
     one = keras.tree.map_structure(lambda leaf: ops.convert_to_tensor(np.asarray(leaf)[:1]), x)
     with keras.StatelessScope():
-        outputs = model(one, training=False)
-    return lengths.pop(), keras.tree.map_structure(lambda leaf: np.zeros(leaf.shape), outputs)
+        outputs = outputs_of(model, one)
+    return samples, keras.tree.map_structure(lambda leaf: np.zeros(leaf.shape), outputs)
 
 
 def _directions(zero: Any, samples: int) -> Iterator[Any]:
     """One output after the other: 1 there for every sample, 0 elsewhere."""
     leaves = keras.tree.flatten(zero)
-    for place, leaf in enumerate(leaves):
+    for number, leaf in enumerate(leaves):
         for entry in np.ndindex(leaf.shape[1:]):
-            found = [np.zeros((samples, *other.shape[1:])) for other in leaves]
-            found[place][:, *entry] = 1.0
-            yield keras.tree.pack_sequence_as(zero, found)
+            direction = [np.zeros((samples, *other.shape[1:])) for other in leaves]
+            direction[number][:, *entry] = 1.0
+            yield keras.tree.pack_sequence_as(zero, direction)
 
 
 def _squared_gradients(model: keras.Model, x: Any, samples: int, zero: Any) -> Iterator[float]:
@@ -177,13 +172,13 @@ def _squared_gradients(model: keras.Model, x: Any, samples: int, zero: Any) -> I
     )
     pairs = itertools.product(ones, directions)
     first = next(pairs)
-    found = derivatives(model, _along, *first)
-    size = min(samples * len(directions), _VECTORS, max(1, _NUMBERS // found.size))
+    along = derivatives(model, _along, *first)
+    size = min(samples * len(directions), _VECTORS, max(1, _NUMBERS // along.size))
     every = itertools.chain([first], pairs)
     while block := list(itertools.islice(every, size)):
         # Filled up, so that no second shape is compiled.
         full = block + block[-1:] * (size - len(block))
-        yield from np.sum(found.gradients(full)[: len(block)] ** 2, axis=1)
+        yield from np.sum(along.gradients(full)[: len(block)] ** 2, axis=1)
 
 
 def _shifted(model: keras.Model, x: Any) -> Derivatives:

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from wdattn import autodiff
+from wdattn.diagnostics.checks import built_model, number_of_samples, outputs_of, shapes
 
 Loss = str | Callable[[Any, Any], Any] | None
 
@@ -38,18 +39,13 @@ def objective(model: keras.Model, loss: Loss = None) -> tuple[Callable, list[ker
     Raises:
         ValueError: if the model is not built, has no trainable variables or no loss.
     """
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"`model` must be a keras.Model, got {model!r}")
-    if not model.built:
-        raise ValueError(f"`model` {model.name!r} is not built: call it once on data")
-    if not model.trainable_variables:
-        raise ValueError(f"`model` {model.name!r} must have trainable variables, it has none")
+    built_model(model)
     if loss is None and not model.compiled:
         raise ValueError(
             f"`loss` is None and `model` {model.name!r} is not compiled: compile the model with a "
             "loss, or pass the name of a Keras loss or a callable loss(y_true, y_pred)"
         )
-    if not (loss is None or callable(loss) or isinstance(loss, str)):
+    if not (loss is None or callable(loss) or isinstance(loss, str)) or isinstance(loss, type):
         raise ValueError(
             f"`loss` must be None, the name of a Keras loss or a callable, got {loss!r}"
         )
@@ -57,14 +53,30 @@ def objective(model: keras.Model, loss: Loss = None) -> tuple[Callable, list[ker
 
     def function(x, y):
         if score is not None:
-            return _mean(score(y, model(x, training=False)))
+            outputs = outputs_of(model, x)
+            return _mean(_scored(lambda: score(y, outputs), y, outputs))
         # A scope of its own, since Keras drops what layers hand to `add_loss` where none collects.
         state = [(variable, variable.value) for variable in model.variables]
         with keras.StatelessScope(state, collect_losses=True):
-            outputs = model(x, training=False)
-            return model.compute_loss(x=x, y=y, y_pred=outputs, training=False)
+            outputs = outputs_of(model, x)
+            compute = functools.partial(model.compute_loss, x=x, y=y, y_pred=outputs)
+            return _scored(lambda: compute(training=False), y, outputs)
 
     return function, model.trainable_variables
+
+
+def _scored(score: Callable[[], Any], y: Any, outputs: Any) -> Any:
+    """The loss's value; an error names `y` and `loss`."""
+    try:
+        value = score()
+    except Exception as error:
+        raise ValueError(
+            f"`y` must be targets that `loss` takes, got the shapes {shapes(y)} for outputs of "
+            f"the shapes {shapes(outputs)}: {error}"
+        ) from error
+    if not ops.is_tensor(value):
+        raise ValueError(f"`loss` must return a tensor, got {value!r}")
+    return value
 
 
 def _mean(values: Any) -> Any:
@@ -112,15 +124,20 @@ class Derivatives:
             rows = self._flat(self._products(self._lists(basis), *data), block)
             yield first, rows[: self.size - first]
 
-    def tensors(self, *data: Any) -> Any:
-        """Floating data in the variables' precision, whole numbers as they are."""
+    def tensors(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Floating data in the variables' precision, whole numbers as they are.
+
+        Each array of `x` and of `y` holds the same number of samples along axis 0, as for `fit`: a
+        loss would repeat one target for all samples without a word.
+        """
+        number_of_samples(x=x, y=y)
 
         def tensor(leaf):
             leaf = ops.convert_to_tensor(leaf)
             floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(leaf.dtype))
             return ops.cast(leaf, self.variables[0].dtype) if floating else leaf
 
-        return keras.tree.map_structure(tensor, data)
+        return keras.tree.map_structure(tensor, (x, y))
 
     def _lists(self, vectors: np.ndarray) -> list[Any]:
         """`(..., size)` as a list of tensors shaped like the variables."""
@@ -159,19 +176,19 @@ def derivatives(model: keras.Model, loss: Loss, x: Any, y: Any) -> Derivatives:
     if loss is None:
         # `compile` makes a new one each time; a model whose `compute_loss` is its own has none.
         key = getattr(model, "_compile_loss", None) or type(model)
-    known = _COMPILED.setdefault(model, weakref.WeakKeyDictionary())
-    found = known.get(key)
-    if found is None or list(map(id, found.variables)) != list(map(id, variables)):
+    by_loss = _COMPILED.setdefault(model, weakref.WeakKeyDictionary())
+    compiled = by_loss.get(key)
+    if compiled is None or list(map(id, compiled.variables)) != list(map(id, variables)):
         weak_loss = loss if loss is None else weakref.proxy(key)
         function, variables = objective(weakref.proxy(model), weak_loss)
-        found = Derivatives(function, variables)
+        compiled = Derivatives(function, variables)
         if loss is None:
             # Keras builds the compiled loss, with its metrics, when it is first called: not in a
             # trace, whose tensors the metrics would keep.
             with keras.StatelessScope():
-                function(*found.tensors(x, y))
-        known[key] = found
-    return found
+                function(*compiled.tensors(x, y))
+        by_loss[key] = compiled
+    return compiled
 
 
 def _mapped(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
@@ -180,7 +197,7 @@ def _mapped(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
     A few layers cannot be vectorised: on TensorFlow the second derivative of a recurrent one.
     """
     vectorised = autodiff.jit(autodiff.vmap(function, in_axes))
-    refusals: list[Exception] = []
+    refused = False
 
     def one_by_one(*args):
         stacked = [arg for arg, axis in zip(args, in_axes, strict=True) if axis == 0]
@@ -196,13 +213,15 @@ def _mapped(function: Callable, in_axes: tuple[int | None, ...]) -> Callable:
         return keras.tree.map_structure(lambda *leaves: ops.stack(leaves), *results)
 
     def mapped(*args):
-        if not refusals:
-            try:
-                return vectorised(*args)
-            except (RuntimeError, ValueError) as error:
-                # A fault of the model's or the loss's own comes back from the single call.
-                refusals.append(error)
-        return one_by_one(*args)
+        nonlocal refused
+        if refused:
+            return one_by_one(*args)
+        try:
+            return vectorised(*args)
+        except (RuntimeError, ValueError):
+            results = one_by_one(*args)  # raises again what is a fault of the model or the data
+            refused = True
+            return results
 
     return mapped
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from wdattn import arguments
+
 # Numbers drawn at once for the matched Gaussian (32 MiB of float64).
 _DRAWS = 2**22
 
@@ -25,9 +27,8 @@ def quantile_ratio(values: np.ndarray, quantile: float = 0.999) -> float:
         >>> round(quantile_ratio(np.arange(1001), quantile=0.9), 12)
         1.8
     """
-    values = _sample("values", values, at_least=1)
-    if not 0.5 < quantile < 1:
-        raise ValueError(f"`quantile` must be in (0.5, 1), got {quantile!r}")
+    values = _sample(values, least=1)
+    quantile = arguments.real("quantile", quantile, above=0.5, below=1)
     if not np.isfinite(values).all():
         return float("nan")
     upper, median = np.quantile(values, [quantile, 0.5])
@@ -58,9 +59,8 @@ def hill_index(values: np.ndarray, share: float = 0.01) -> float:
         >>> round(hill_index(np.array([1.0, 1.0, np.e, np.e**3]), share=0.5), 12)
         0.5
     """
-    values = _sample("values", values, at_least=2)
-    if not 0 < share < 1:
-        raise ValueError(f"`share` must be in (0, 1), got {share!r}")
+    values = _sample(values, least=2)
+    share = arguments.real("share", share, above=0, below=1)
     count = max(1, int(share * len(values)))
     largest = np.sort(values)[-count - 1 :]
     if not (np.isfinite(largest[-1]) and largest[0] > 0):
@@ -133,12 +133,11 @@ def gaussian_norms(eigenvalues: np.ndarray, count: int, seed: int) -> np.ndarray
     return np.sqrt(np.concatenate(squares))
 
 
-def _sample(name: str, values: np.ndarray, at_least: int) -> np.ndarray:
-    values = np.asarray(values, "float64")
-    if values.ndim != 1 or len(values) < at_least or (values < 0).any():
-        least = values.min() if values.size else "none"
+def _sample(values: np.ndarray, least: int) -> np.ndarray:
+    values = arguments.array("values", values, "count")
+    if len(values) < least or (values < 0).any():
         raise ValueError(
-            f"`{name}` must be a vector of at least {at_least} non-negative numbers, "
-            f"got shape {values.shape}, smallest {least}"
+            f"`values` must be a vector of at least {least} non-negative numbers, "
+            f"got {len(values)}, the smallest {values.min()}"
         )
     return values

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from wdattn.ledger.wording import Row, verdict_name
+from wdattn.ledger.row import Row
+from wdattn.ledger.wording import verdict_name
 
 
 def table(head: str, lines: Sequence[str], kind: str = "") -> str:
@@ -25,7 +26,7 @@ def verdict(name: str) -> str:
 
 def anchor(row: Row) -> str:
     """The id of a claim's article."""
-    return escape(f"{row['paper']}-{row['claim']}")
+    return escape(f"{row.paper}-{row.claim}")
 
 
 def fact(name: str, texts: Sequence[Any]) -> str:

@@ -1,36 +1,48 @@
 """The report as one page of HTML that needs nothing but itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
-from typing import Any
 
 from wdattn.ledger.agreement import agreement
+from wdattn.ledger.drift import drift
 from wdattn.ledger.markup import anchor, table, verdict
 from wdattn.ledger.page_claim import claim
-from wdattn.ledger.page_figures import PaperFigures
-from wdattn.ledger.wording import Row, effect_name, ordered
+from wdattn.ledger.page_figures import PageFigure, PaperFigures
+from wdattn.ledger.row import Row, ordered
+from wdattn.ledger.wording import criteria
 from wdattn.plots import words
+from wdattn.plots.words import effect_name
+from wdattn.reproduction.design.paper import Paper
 
 GUIDE = {
-    "reproduced": "the whole interval lies where the effect counts.",
-    "contradicted": "the whole interval lies where it does not count.",
-    "inconclusive": "the interval reaches across the edge, or a number is missing.",
-    "not judged": "a precondition failed or there is no data; the reason is given.",
+    "interval": {
+        "reproduced": "the whole interval lies where the effect counts.",
+        "contradicted": "the whole interval lies where it does not count.",
+        "inconclusive": "the interval reaches across the edge, or a number is missing.",
+    },
+    "every": {
+        "reproduced": "every value of every seed lies within its bounds.",
+        "contradicted": "some value lies outside of its bounds on every seed.",
+        "inconclusive": "some value lies outside on some seed, or a number is missing.",
+    },
+}
+NOT_JUDGED = "a precondition failed or there is no data; the reason is given."
+SAMPLE = {
+    "interval": "The interval is the 95 % Student t interval over seeds.",
+    "every": "Where a claim bounds every value, the one that lies farthest out is shown.",
 }
 # Says to the browser what the page promises: nothing is fetched, nothing runs.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def html(papers: Sequence[Row], rows: Sequence[Row], figures: Sequence[Row]) -> str:
+def html(papers: Sequence[Paper], rows: Sequence[Row], figures: Sequence[PageFigure]) -> str:
     """The report: verdicts first, then each claim with its figure, effect and control.
 
     Args:
-        papers: dicts with `key`, `title` and `citation`, in the order in which they are shown.
+        papers: in the order in which they are shown.
         rows: ledger rows.
-        figures: dicts with `key`, `claim` (None: of the paper as a whole), `title`, `caption`,
-            `png` (bytes) and `backend` (or None); also `width` in pixels of the page, and `also`,
-            other claims that it shows. Those of one title are the same figure on other backends.
+        figures: of the papers.
 
     Returns:
         A whole HTML page, figures included: no request, no script.
@@ -38,12 +50,13 @@ def html(papers: Sequence[Row], rows: Sequence[Row], figures: Sequence[Row]) -> 
     Raises:
         ValueError: if a row or a figure belongs to none of the papers.
     """
-    keys = [paper["key"] for paper in papers]
-    for name, records, field in (("rows", rows, "paper"), ("figures", figures, "key")):
-        if strange := sorted({record[field] for record in records} - set(keys)):
+    keys = [paper.key for paper in papers]
+    given: dict[str, Sequence[Row] | Sequence[PageFigure]] = {"rows": rows, "figures": figures}
+    for name, entries in given.items():
+        if strange := sorted({one.paper for one in entries} - set(keys)):
             raise ValueError(f"`{name}` has papers {strange}, `papers` has only {keys}")
-    rows = sorted(ordered(rows), key=lambda row: keys.index(row["paper"]))
-    claims = len({(row["paper"], row["claim"]) for row in rows})
+    rows = sorted(ordered(rows), key=lambda row: keys.index(row.paper))
+    claims = len({(row.paper, row.claim) for row in rows})
     title = f"{_count(claims, 'claim')} of {_count(len(papers), 'paper')}, measured again"
     style = resources.files(__package__).joinpath("page.css").read_text("utf-8")
     return "\n".join(
@@ -55,7 +68,7 @@ def html(papers: Sequence[Row], rows: Sequence[Row], figures: Sequence[Row]) -> 
             f"<header>\n<h1>{escape(title)}</h1>\n{_summary(rows)}\n</header>\n<main>",
             _glance(rows),
             *(f"<p>{escape(told)}</p>" for told in agreement(rows)),
-            _guide(),
+            _guide(rows),
             *(_paper(paper, rows, figures) for paper in papers),
             _settings(rows),
             "</main>\n</body>\n</html>\n",
@@ -67,7 +80,7 @@ def _summary(rows: Sequence[Row]) -> str:
     """How many claims got which verdict, a column a run."""
     runs: dict[str, dict[str, int]] = {}
     for row, name in zip(rows, words.run_names(rows), strict=True):
-        runs.setdefault(name, dict.fromkeys(words.SIGNS, 0))[row["verdict"]] += 1
+        runs.setdefault(name, dict.fromkeys(words.SIGNS, 0))[row.verdict] += 1
     lines = []
     for name in words.SIGNS:
         counts = [run[name] for run in runs.values()]
@@ -77,13 +90,22 @@ def _summary(rows: Sequence[Row]) -> str:
     return table(f'<th scope="col">Claims</th>{head}', lines)
 
 
-def _guide() -> str:
-    lines = "".join(f"<dt>{verdict(name)}</dt><dd>{text}</dd>" for name, text in GUIDE.items())
+def _guide(rows: Sequence[Row]) -> str:
+    used = [criterion for criterion in GUIDE if criterion in criteria(rows)]
+    meanings = {
+        name: " Or: ".join(GUIDE[criterion][name] for criterion in used)
+        for name in GUIDE["interval"]
+    }
+    lines = "".join(
+        f"<dt>{verdict(name)}</dt><dd>{text}</dd>"
+        for name, text in (meanings | {"not judged": NOT_JUDGED}).items()
+    )
+    sample = " ".join(SAMPLE[criterion] for criterion in used)
     return (
         "<details><summary>How to read this</summary>"
-        "<p>A claim is one testable sentence of a paper. Its effect is measured for each seed; "
-        "the interval is the 95 % Student t interval over seeds. What counts was fixed before the "
-        "runs. × is a factor: ×2 means twice as large, ×1 no difference.</p>"
+        "<p>A claim is one testable sentence of a paper. Its effect is measured for each seed. "
+        f"{sample} What counts was fixed before the runs. "
+        "× is a factor: ×2 means twice as large, ×1 no difference.</p>"
         f"<dl>{lines}<dt>Control</dt><dd>the same measurement with the mechanism removed. It must "
         "not come out as reproduced; if it does, the claim's verdict means nothing.</dd></dl>"
         "</details>"
@@ -98,13 +120,13 @@ def _glance(rows: Sequence[Row]) -> str:
     for row, name in zip(rows, names, strict=True):
         claims.setdefault(anchor(row), {})[name] = row
     lines = []
-    for place, runs in claims.items():
+    for name, runs in claims.items():
         row = next(iter(runs.values()))
-        cells = "".join(f"<td>{_short(runs.get(name))}</td>" for name in columns)
-        link = f'<a href="#{place}">{escape(row["claim"])}</a>'
-        effects = "<br>".join(escape(effect_name(part)) for part in row["parts"])
+        cells = "".join(f"<td>{_short(runs.get(column))}</td>" for column in columns)
+        link = f'<a href="#{name}">{escape(row.claim)}</a>'
+        effects = "<br>".join(escape(effect_name(part)) for part in row.parts)
         lines.append(
-            f'<tr><th scope="row">{link}</th><td>{escape(row["title"])}</td>{cells}'
+            f'<tr><th scope="row">{link}</th><td>{escape(row.title)}</td>{cells}'
             f'<td class="effects">{effects}</td></tr>'
         )
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
@@ -118,24 +140,24 @@ def _short(row: Row | None) -> str:
         return ""
     alarm = (
         '<br><span class="alarm">! <span class="word">control</span></span>'
-        if row["control"] == "reproduced"
+        if row.control == "reproduced"
         else ""
     )
-    return verdict(row["verdict"]) + alarm
+    return verdict(row.verdict) + alarm
 
 
-def _paper(paper: Row, rows: Sequence[Row], figures: Sequence[Row]) -> str:
+def _paper(paper: Paper, rows: Sequence[Row], figures: Sequence[PageFigure]) -> str:
     claims: dict[str, list[Row]] = {}
     for row in rows:
-        if row["paper"] == paper["key"]:
-            claims.setdefault(row["claim"], []).append(row)
-    own = PaperFigures(paper["key"], figures, list(claims))
+        if row.paper == paper.key:
+            claims.setdefault(row.claim, []).append(row)
+    own = PaperFigures(paper.key, figures, list(claims))
     return "\n".join(
         [
-            f'<section>\n<h2>{escape(paper["title"])}</h2>\n<p class="soft">'
-            f"{escape(paper['citation'])} (<code>{escape(paper['key'])}</code>)</p>",
+            f'<section>\n<h2>{escape(paper.title)}</h2>\n<p class="soft">'
+            f"{escape(paper.citation)} (<code>{escape(paper.key)}</code>)</p>",
             *(claim(of_claim, own) for of_claim in claims.values()),
-            _whole(own.of(None)),
+            _whole(own.of("")),
             "</section>",
         ]
     )
@@ -149,13 +171,16 @@ def _settings(rows: Sequence[Row]) -> str:
     """Each distinct run once: scale, backend, seeds and what was installed."""
     lines: dict[str, None] = {}
     for row in rows:
-        versions: Mapping[str, Any] = row.get("versions") or {}
-        told = ", ".join(f"{name} {number}".replace("_", " ") for name, number in versions.items())
-        cells = row["paper"], row["backend"], row["scale"], words.seeds(row["seeds"]), told
-        lines["<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"] = None
+        told = "; ".join(
+            ", ".join(f"{name} {version}".replace("_", " ") for name, version in made.items())
+            for made in row.versions
+        )
+        cells = row.paper, row.backend, row.scale, words.seeds(row.seeds), told
+        lines["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"] = None
     names = ("Paper", "Backend", "Scale", "Seeds", "Versions")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return f"<section>\n<h2>How it was run</h2>\n{table(head, list(lines))}\n</section>"
+    drifted = "".join(f"<p>{escape(line)}.</p>" for line in drift(rows))
+    return f"<section>\n<h2>How it was run</h2>\n{table(head, list(lines))}\n{drifted}</section>"
 
 
 def _count(number: int, noun: str) -> str:

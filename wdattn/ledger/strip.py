@@ -1,17 +1,21 @@
 """An effect, its interval and what counts as reproduced, as a small drawing in a page."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
-from wdattn.ledger.wording import Row, effect_name, region_name
-from wdattn.plots import words
+from wdattn.ledger.wording import region_name, threshold_name
+from wdattn.plots.words import effect_name
+from wdattn.reproduction.judge.judgement import Part
 
+Across = Callable[[float], float]
 WIDTH, HEIGHT, AXIS, LEVEL, CONTROL = 300, 44, 30, 11, 23
 
 
-def strip(part: Row, control: Row | None = None, others: Sequence[Row] = ()) -> str:
-    """SVG of one part: the region that counts, the interval, and the control as a hollow diamond.
+def strip(part: Part, control: Part | None = None, others: Sequence[Part] = ()) -> str:
+    """SVG of one part: what counts, the effect with its interval, the control as a diamond.
+
+    Where every value is held to the ends, the effect is the worst of them, without an interval.
 
     Args:
         part: a part of a ledger row.
@@ -22,47 +26,47 @@ def strip(part: Row, control: Row | None = None, others: Sequence[Row] = ()) -> 
     Returns:
         An `<svg>` element, or "" where there is no effect to draw.
     """
-    if part["effect"] is None or not math.isfinite(part["effect"]):
+    if part.effect is None:
         return ""
     drawn = [part, *([control] if control else ()), *others]
     shown = [number for one in drawn for number in _numbers(one)]
-    ends = [part[side] for side in ("low", "high") if part[side] is not None]
-    shown += [0.0, *(end for end in ends if math.isfinite(end))]
+    shown += [0.0, *(end for end in (part.low, part.high) if math.isfinite(end))]
     left, span = min(shown), (max(shown) - min(shown)) or 1.0
 
-    def place(value: float) -> float:
+    def across(value: float) -> float:
+        """Pixels from the left edge."""
         return round(12 + (WIDTH - 24) * (value - left) / span, 1)
 
     lines = [
-        _region(part, place),
+        _region(part, across),
         f'<line class="axis" x1="0" y1="{AXIS}" x2="{WIDTH}" y2="{AXIS}"/>',
-        f'<line class="none" x1="{place(0)}" y1="0" x2="{place(0)}" y2="{AXIS}"/>',
-        _bar(part, place, LEVEL, "bar"),
-        f'<circle class="dot" cx="{place(part["effect"])}" cy="{LEVEL}" r="5"/>',
+        f'<line class="none" x1="{across(0)}" y1="0" x2="{across(0)}" y2="{AXIS}"/>',
+        _bar(part, across, LEVEL, "bar"),
+        f'<circle class="dot" cx="{across(part.effect)}" cy="{LEVEL}" r="5"/>',
     ]
-    if control and control["effect"] is not None and math.isfinite(control["effect"]):
-        lines += [_bar(control, place, CONTROL, "edge"), _diamond(place(control["effect"]))]
-    kind = part["verdict"].replace(" ", "-")
+    if control and control.effect is not None:
+        lines += [_bar(control, across, CONTROL, "edge"), _diamond(across(control.effect))]
+    kind = part.verdict.replace(" ", "-")
     said = escape(f"{effect_name(part)}; counts {region_name(part)}")
     head = f'<svg class="{kind}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
-    return "".join([head, *lines, *_ticks(part, place), "</svg>"])
+    return "".join([head, *lines, *_ticks(part, across), "</svg>"])
 
 
-def _numbers(part: Row) -> list[float]:
-    numbers = [part["effect"], *(part["interval"] or ())]
+def _numbers(part: Part) -> list[float]:
+    numbers = [part.effect, *(part.interval or ())]
     return [number for number in numbers if number is not None and math.isfinite(number)]
 
 
-def _region(part: Row, place) -> str:
-    low = 0 if part["low"] is None or math.isinf(part["low"]) else place(part["low"])
-    high = WIDTH if part["high"] is None or math.isinf(part["high"]) else place(part["high"])
+def _region(part: Part, across: Across) -> str:
+    low = 0 if math.isinf(part.low) else across(part.low)
+    high = WIDTH if math.isinf(part.high) else across(part.high)
     return f'<rect class="region" x="{low}" y="0" width="{high - low:.1f}" height="{AXIS}"/>'
 
 
-def _bar(part: Row, place, level: int, kind: str) -> str:
-    if not part["interval"] or None in part["interval"]:
+def _bar(part: Part, across: Across, level: int, kind: str) -> str:
+    if part.interval is None or not all(map(math.isfinite, part.interval)):
         return ""
-    left, right = (place(end) for end in part["interval"])
+    left, right = map(across, part.interval)
     return f'<line class="{kind}" x1="{left}" y1="{level}" x2="{right}" y2="{level}"/>'
 
 
@@ -71,17 +75,15 @@ def _diamond(x: float) -> str:
     return f'<polygon class="control" points="{corners}"/>'
 
 
-def _ticks(part: Row, place) -> list[str]:
+def _ticks(part: Part, across: Across) -> list[str]:
     """The numbers that matter below the axis: the ends of what counts, and no effect."""
-    unit, texts = part.get("unit"), []
+    texts: list[str] = []
     taken: list[float] = []
-    for value in (part["low"], part["high"], 0.0):
-        if value is None or math.isinf(value) or any(abs(place(value) - x) < 34 for x in taken):
+    for value in (part.low, part.high, 0.0):
+        if math.isinf(value) or any(abs(across(value) - x) < 34 for x in taken):
             continue
-        taken.append(place(value))
-        name = region_name({"low": value, "high": None, "unit": unit}).removeprefix("above ")
-        if value == 0.0:
-            name = words.effect(0.0, unit).removesuffix(".00")
-        x = min(max(place(value), 12), WIDTH - 14)
+        taken.append(across(value))
+        name = threshold_name(value, part.unit)
+        x = min(max(across(value), 12), WIDTH - 14)
         texts.append(f'<text x="{x}" y="{HEIGHT - 3}" text-anchor="middle">{escape(name)}</text>')
     return texts

@@ -1,28 +1,13 @@
-"""A ledger row in words: what every written form of the ledger says about a number.
-
-A row is a plain dict. It always has `claim`, `paper`, `title`, `source`, `backend`, `scale`,
-`seeds`, `verdict`, `parts`, `set_aside`, `control` and `why`; a part has `effect`, `interval`,
-`low`, `high` and `verdict`. Whatever else a row carries travels with it.
-"""
+"""A ledger row in words: what every written form of the ledger says about a number."""
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from wdattn.ledger.row import Row
 from wdattn.plots import words
-
-Row = Mapping[str, Any]
-
-
-def ordered(rows: Sequence[Row]) -> list[Row]:
-    """Rows by paper in the order in which they come, then claim (C2 before C10), then as they come.
-
-    Args:
-        rows: ledger rows.
-    """
-    papers = list(dict.fromkeys(row["paper"] for row in rows))
-    return sorted(rows, key=lambda row: (papers.index(row["paper"]), _natural(row["claim"])))
+from wdattn.plots.words import effect_name
+from wdattn.reproduction.design.references import Choice
+from wdattn.reproduction.judge.judgement import Part
 
 
 def run_name(row: Row) -> str:
@@ -30,13 +15,18 @@ def run_name(row: Row) -> str:
 
     Args:
         row: a ledger row.
-
-    Examples:
-        >>> run_name({"scale": "laptop", "backend": "jax", "seeds": [0, 1, 2], "set_aside": 1})
-        'laptop, jax, seeds 0–2, 1 set aside'
     """
-    aside = f", {row['set_aside']} set aside" if row["set_aside"] else ""
-    return f"{row['scale']}, {row['backend']}, seeds {words.seeds(row['seeds'])}{aside}"
+    aside = f", {len(row.set_aside)} set aside" if row.set_aside else ""
+    return f"{row.scale}, {row.backend}, seeds {words.seeds(row.seeds)}{aside}"
+
+
+def aside_name(row: Row) -> str:
+    """How many of a row's seeds were set aside.
+
+    Args:
+        row: a ledger row.
+    """
+    return f"{len(row.set_aside)} of {len(row.seeds)} seeds set aside"
 
 
 def verdict_name(verdict: str) -> str:
@@ -65,76 +55,113 @@ def control_name(control: str | None) -> str:
     return "not run" if control is None else ("! " if control == "reproduced" else "") + control
 
 
-def effect_name(part: Row, logarithm: bool = False) -> str:
-    """An effect with its interval, log ratios as factors.
-
-    Args:
-        part: a part of a ledger row.
-        logarithm: whether a log ratio's own number follows the factor.
-
-    Examples:
-        >>> part = {"effect": 2.5, "interval": [2.3, 2.7], "unit": "log ratio"}
-        >>> effect_name(part)
-        '×12.2 [9.97, 14.9]'
-        >>> effect_name(part, logarithm=True)
-        '×12.2 [9.97, 14.9], logarithm 2.50 [2.30, 2.70]'
-    """
-    value, ends, unit = part["effect"], part["interval"], part.get("unit")
-    if value is None or not math.isfinite(value):
-        return "no mean over seeds"
-    units = [unit, None] if logarithm and unit == "log ratio" else [unit]
-    return ", logarithm ".join(
-        words.effect(value, one) + (f" {words.interval(ends, one)}" if ends else "")
-        for one in units
-    )
-
-
-def region_name(part: Row) -> str:
+def region_name(part: Part) -> str:
     """What counts as reproduced.
 
     Args:
         part: a part of a ledger row.
 
     Examples:
-        >>> region_name({"low": 0.6931, "high": None, "unit": "log ratio"})
+        >>> region_name(Part("", "log ratio", (), None, None, 0.6931, math.inf, "inconclusive"))
         'above ×2'
-        >>> region_name({"low": -0.7, "high": -0.3, "unit": "slope"})
+        >>> region_name(Part("", "slope", (), None, None, -0.7, -0.3, "inconclusive"))
         'from −0.7 to −0.3'
     """
-    low, high = (_end(part[side], part.get("unit")) for side in ("low", "high"))
+    low, high = (threshold_name(end, part.unit) for end in (part.low, part.high))
     if low and high:
         return f"from {low} to {high}"
     return f"above {low}" if low else f"below {high}" if high else "anything"
 
 
-def comparison(part: Row) -> str:
-    """Where the interval lies against what counts as reproduced, as a sentence.
+def threshold_name(value: float, unit: str) -> str:
+    """An end of what counts, as it was set and not to a number of digits; "" if it is open.
 
     Args:
-        part: a part of a ledger row.
+        value: float, infinite where there is no end.
+        unit: of it.
+
+    Examples:
+        >>> threshold_name(0.6931, "log ratio"), threshold_name(-0.3, "slope")
+        ('×2', '−0.3')
     """
-    ends, region = part["interval"], f"what counts ({region_name(part)})"
-    if part["effect"] is None or not math.isfinite(part["effect"]):
-        return f"There is no mean over seeds to hold against {region}."
-    if not ends or None in ends:
-        return f"A number without an interval is held against {region}."
-    low = -math.inf if part["low"] is None else part["low"]
-    high = math.inf if part["high"] is None else part["high"]
-    if low < ends[0] and ends[1] < high:
-        return f"The whole interval lies inside {region}."
-    if ends[1] < low or high < ends[0]:
-        return f"The whole interval lies outside {region}."
-    return f"The interval reaches across the edge of {region}."
-
-
-def _end(value: float | None, unit: str | None) -> str:
-    if value is None or math.isinf(value):
+    if math.isinf(value):
         return ""
-    # Thresholds are round numbers: written as they were set, not to a number of digits.
     text = f"×{math.exp(value):.4g}" if unit == "log ratio" else f"{value:.4g}"
     return text.replace("-", "−")
 
 
-def _natural(claim: str) -> list[tuple[bool, int, str]]:
-    pieces = re.findall(r"\d+|\D+", claim)
-    return [(p.isdigit(), int(p) if p.isdigit() else 0, p) for p in pieces]
+def relation(part: Part) -> str:
+    """Where a part's numbers lie against what counts: "inside", "outside", "across" or "unknown".
+
+    Args:
+        part: a part of a ledger row.
+    """
+    if part.criterion == "every":
+        known = {"reproduced": "inside", "contradicted": "outside"}
+        return known.get(part.verdict, "unknown" if part.effect is None else "across")
+    if part.effect is None or part.interval is None:
+        return "unknown"
+    lower, upper = part.interval
+    if part.low < lower and upper < part.high:
+        return "inside"
+    return "outside" if upper < part.low or part.high < lower else "across"
+
+
+def comparison(part: Part) -> str:
+    """Where the numbers lie against what counts as reproduced, as a sentence.
+
+    Args:
+        part: a part of a ledger row.
+    """
+    region = f"what counts ({region_name(part)})"
+    if part.criterion == "every":
+        return {
+            "inside": f"Every value of every seed lies inside {region}.",
+            "outside": f"There is a value that lies outside {region} in every seed.",
+            "across": f"Not every value of every seed lies inside {region}.",
+            "unknown": f"A value that is not finite cannot be held against {region}.",
+        }[relation(part)]
+    return {
+        "inside": f"The whole interval lies inside {region}.",
+        "outside": f"The whole interval lies outside {region}.",
+        "across": f"The interval reaches across the edge of {region}.",
+        "unknown": f"There is no mean over seeds to hold against {region}.",
+    }[relation(part)]
+
+
+def choice_name(choice: Choice) -> str:
+    """What a search chose, for which arm and from which grid.
+
+    Args:
+        choice: one of a ledger row.
+
+    Examples:
+        >>> choice_name(Choice("learning_rate", 0.1, (0.1, 0.2), {"layers": 2}))
+        'layers 2: learning_rate = 0.1 of (0.1, 0.2), at the end of the grid'
+    """
+    arm = ", ".join(f"{name} {value}" for name, value in choice.arm.items())
+    edge = ", at the end of the grid" if choice.at_an_end else ""
+    grid = ", ".join(map(str, choice.grid))
+    return f"{arm}{': ' if arm else ''}{choice.setting} = {choice.value} of ({grid}){edge}"
+
+
+def beside_names(row: Row) -> list[str]:
+    """What was measured beside the claim and not judged, a sentence each.
+
+    Args:
+        row: a ledger row.
+    """
+    told = [f"{one.label}: {effect_name(one)}" for one in row.beside]
+    if row.skipped > 0:
+        share = words.significant(100 * row.skipped, 2)
+        told.append(f"steps skipped as their gradient is not finite: up to {share} %")
+    return told
+
+
+def criteria(rows: Sequence[Row]) -> set[str]:
+    """How the parts of these rows are held to their ends: "interval", "every", or both.
+
+    Args:
+        rows: ledger rows.
+    """
+    return {part.criterion for row in rows for part in row.parts}

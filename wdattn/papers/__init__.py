@@ -1,7 +1,17 @@
-"""The four papers, looked up by key on demand, and the call that re-measures them."""
+"""Papers, found by key, and the calls that re-measure and report them."""
 
-from wdattn.papers.lookup import KEYS, lookup
-from wdattn.papers.report import judged, write_report
-from wdattn.papers.reproduce import check, plan, reproduce
+from wdattn.papers.lookup import keys, lookup, scales
+from wdattn.papers.new_paper import new_paper
+from wdattn.papers.reproduce import check, judged, plan, reproduce, write_report
 
-__all__ = ["KEYS", "check", "judged", "lookup", "plan", "reproduce", "write_report"]
+__all__ = [
+    "check",
+    "judged",
+    "keys",
+    "lookup",
+    "new_paper",
+    "plan",
+    "reproduce",
+    "scales",
+    "write_report",
+]

@@ -1,22 +1,14 @@
-"""Re-measures claims: what `wdattn.reproduce` and the command call."""
+"""Papers by key, re-measured and reported: what the command and `wdattn.reproduce` call."""
 
-import operator
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from numbers import Integral
+import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from wdattn.ledger.ledger import Ledger, row
-from wdattn.papers.lookup import KEYS, lookup
-from wdattn.reproduction.design.claim import Claim
-from wdattn.reproduction.design.experiment import Arm
-from wdattn.reproduction.design.paper import Figure, Paper
-from wdattn.reproduction.design.references import Unresolved
-from wdattn.reproduction.run.executor import Executor, Request
-from wdattn.reproduction.run.progress import Progress
-from wdattn.reproduction.run.store import Store
-from wdattn.reproduction.run.workers import checked_jobs
+from wdattn.ledger import Ledger, Outlook, Selection
+from wdattn.ledger import report as reports
+from wdattn.ledger import reproduce as calls
+from wdattn.papers.lookup import keys, lookup
+from wdattn.reproduction.design.paper import Paper
 
 
 def reproduce(
@@ -46,7 +38,7 @@ def reproduce(
         experiment: only the claims that read this experiment; needs `key`.
         claim: only this claim ("C6"); needs `key`.
         seeds: n for seeds 0 ... n - 1, or the seeds themselves (`range(100, 106)`), in place of
-            the scale's; None keeps those.
+            the scale's; None keeps those. At most 10 000.
         controls: also make the runs without each claim's mechanism and judge them.
         out: folder for records and ledger, made if needed.
         progress: `wdattn.reproduction.Live()` for bars in the terminal; silent by default.
@@ -58,23 +50,20 @@ def reproduce(
         The rows of this call; `out/<key>/ledger.json` keeps those of earlier ones too.
 
     Raises:
-        ValueError: if a name is unknown (the known ones are listed), `seeds` is empty, `jobs` is
-            below 1, or `out` cannot be written.
+        ValueError: if a name is unknown (the known ones are listed), `seeds` is empty or too long,
+            `jobs` is below 1, or `out` cannot be written.
         StoreBusy: if another process writes to `out/<key>`.
         WorkerLost: if one of the processes is killed; the next call continues.
     """
-    check(key, scale=scale, experiment=experiment, claim=claim, seeds=seeds)
-    checked_jobs(jobs)
-    folder, rows = _writable(out), []
-    for paper, claims, studies in select(key, experiment, claim):
-        job = _job(paper, claims, studies, scale, seeds, folder, progress, jobs)
-        path = job.store.folder / "ledger.json"
-        with job.store.writing():
-            kept = Ledger.load(path)  # before the runs: a broken file is told at once
-            job.executor.fulfil(job.requests(controls))
-            rows += (entries := job.rows())
-            kept.merged(entries).save(path)
-    return Ledger(rows)
+    return calls.reproduce(
+        select(key, experiment, claim),
+        scale=scale,
+        seeds=seeds,
+        controls=controls,
+        out=out,
+        progress=progress,
+        jobs=jobs,
+    )
 
 
 def plan(
@@ -86,7 +75,7 @@ def plan(
     seeds: int | Iterable[int] | None = None,
     controls: bool = False,
     out="results",
-) -> list[dict]:
+) -> list[Outlook]:
     """What `reproduce` with these arguments would still have to run, and what that costs.
 
     Args:
@@ -99,19 +88,10 @@ def plan(
         out: as for `reproduce`; nothing is written.
 
     Returns:
-        A dict for each experiment: `paper`, `experiment`, `runs` and how many of them are
-        `stored`, `steps` of the longest run, `parameters` of the largest model, `seconds` (an
-        estimate from two laptop cores with JAX and one job) and `megabytes` (parameters, gradients,
-        optimizer state and batches of the largest stack). Where settings are searched and not
-        chosen yet, `searched` is true and a run may be counted once for the search and once for
-        its outcome.
+        An entry for each experiment.
     """
-    check(key, scale=scale, experiment=experiment, claim=claim, seeds=seeds)
-    costs = []
-    for paper, claims, studies in select(key, experiment, claim):
-        job = _job(paper, claims, studies, scale, seeds, Path(out))
-        costs += job.costs(job.requests(controls))
-    return costs
+    selections = select(key, experiment, claim)
+    return calls.plan(selections, scale=scale, seeds=seeds, controls=controls, out=out)
 
 
 def check(key=None, *, scale="laptop", experiment=None, claim=None, seeds=None) -> None:
@@ -124,175 +104,68 @@ def check(key=None, *, scale="laptop", experiment=None, claim=None, seeds=None) 
         claim: as for `reproduce`.
         seeds: as for `reproduce`.
     """
-    seed_list(seeds)
-    for paper, claims, _ in select(key, experiment, claim):
-        if experiment is not None:
-            paper.experiments()[experiment].scale(scale)
-        for chosen in claims:
-            chosen.experiment.scale(scale)
+    calls.check(select(key, experiment, claim), scale, seeds)
 
 
-def select(key, experiment, claim) -> list[tuple[Paper, tuple[Claim, ...], tuple[str, ...]]]:
-    """Papers, the claims of each that the names mean, and the studies whose figures they mean."""
+def judged(folder, note: Callable[[str], None] = warnings.warn) -> Ledger:
+    """The ledger of a folder of results, every verdict computed anew from its records.
+
+    A verdict is that of the records which the call that wrote its row made or accepted, whatever
+    else the folder holds.
+
+    Args:
+        folder: what `--out` named.
+        note: called with one line for each row and record that is left out, and for each library
+            of which the records were made with another version than the installed one.
+
+    Raises:
+        ValueError: if the folder holds no ledger.
+    """
+    return reports.judged(_with_results(folder), folder, note)
+
+
+def write_report(folder, note: Callable[[str], None] = warnings.warn) -> Path:
+    """Draws the figures of a folder of results and writes its `report.html`.
+
+    The page shows each figure once at full size and those of further backends smaller; the files
+    are all of full size. A picture whose records and code are those of the last call is kept.
+
+    Args:
+        folder: what `--out` named.
+        note: as for `judged`.
+
+    Returns:
+        The path of the page; the figures are in `folder/<key>/figures/`.
+
+    Raises:
+        ValueError: if the folder holds no ledger.
+    """
+    return reports.write_report(_with_results(folder), folder, note)
+
+
+def select(key: str | None, experiment: str | None, claim: str | None) -> list[Selection]:
+    """What the names mean: of one paper, or without a key the headline of each.
+
+    Args:
+        key: as for `reproduce`.
+        experiment: as for `reproduce`.
+        claim: as for `reproduce`.
+
+    Raises:
+        ValueError: if a name is unknown.
+    """
     if key is not None:
-        paper = lookup(key)
-        studies = tuple(study.name for study in paper.studies if experiment in (None, study.name))
-        return [(paper, paper.choose(claim, experiment), () if claim else studies)]
+        return [Selection.of(lookup(key), claim, experiment)]
     for name, value in (("experiment", experiment), ("claim", claim)):
         if value is not None:
-            raise ValueError(f"`{name}` {value!r} needs a `key`, one of {', '.join(KEYS)}")
-    papers = [lookup(known) for known in KEYS]
-    return [(paper, tuple(map(paper.claim, paper.headline)), ()) for paper in papers]
+            raise ValueError(f"`{name}` {value!r} needs a `key`, one of {', '.join(keys())}")
+    return [Selection.headline(lookup(known)) for known in keys()]
 
 
-def seed_list(seeds) -> tuple[int, ...] | None:
-    """Seeds as a tuple; an int n stands for 0 ... n - 1. A ValueError if there is none."""
-    if seeds is None:
-        return None
-    try:
-        chosen = tuple(map(operator.index, range(seeds) if isinstance(seeds, Integral) else seeds))
-    except TypeError:
-        chosen = ()
-    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
-        raise ValueError(f"`seeds` must be an int >= 1 or different ints >= 0, got {seeds!r}")
-    return chosen
-
-
-def drawn(
-    paper: Paper, claims: Sequence[Claim], studies: Sequence[str], scale: str
-) -> list[Figure]:
-    """The paper's figures at that scale that belong to those claims or show those studies."""
-    ids = {claim.id for claim in claims}
-    return [
-        figure
-        for figure in paper.figures()
-        if figure.drawn_at(scale) and (figure.claim in ids or figure.experiment.name in studies)
-    ]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """The claims of one paper, at one scale, on some seeds."""
-
-    paper: Paper
-    claims: tuple[Claim, ...]
-    studies: tuple[str, ...]
-    scale: str
-    seeds: tuple[int, ...] | None
-    store: Store
-    executor: Executor
-
-    def judged(self, experiment) -> tuple[int, ...]:
-        own = experiment.scale(self.scale).seed_list()
-        return own if self.seeds is None else self.seeds
-
-    def requests(self, controls: bool) -> list[Request]:
-        wanted = []
-        for claim in self.claims:
-            seeds = self.judged(claim.experiment)
-            for removed in (False, True)[: 1 + controls]:
-                wanted += [
-                    Request(claim.experiment, arm, seeds, column)
-                    for arm, column in claim.reading(removed)
-                ]
-        for figure in drawn(self.paper, self.claims, self.studies, self.scale):
-            seeds = self.judged(figure.experiment)
-            wanted += [
-                Request(figure.experiment, arm, seeds, column)
-                for arm in figure.arms.values()
-                for column in figure.columns
-                if self.is_meant(figure, arm)
-            ]
-        return wanted
-
-    def is_meant(self, figure: Figure, arm: Arm) -> bool:
-        """Whether one of these claims reads the figure's arm, or no claim of the paper does."""
-        experiment = figure.experiment
-        run = experiment.run(self.scale, arm, 0)
-
-        def is_read(claims):
-            own = [claim for claim in claims if claim.experiment == experiment]
-            arms = [read for claim in own for read in claim.arms()]
-            return any(experiment.run(self.scale, read, 0) == run for read in arms)
-
-        return is_read(self.claims) or not is_read(self.paper.claims)
-
-    def rows(self) -> list[dict]:
-        return [
-            row(
-                self.paper,
-                claim,
-                self.executor.find,
-                scale=self.scale,
-                seeds=self.judged(claim.experiment),
-                backend=self.executor.backend,
-                versions=self.executor.versions,
-            )
-            for claim in self.claims
-        ]
-
-    def costs(self, requests) -> list[dict]:
-        plan: dict[str, dict] = {}
-        pending: dict[str, set] = {}
-        for request in requests:
-            experiment = request.experiment
-            try:
-                found = self.executor.expand([request])
-            except Unresolved:
-                found = self.executor.searched([request])
-                pending.setdefault(experiment.name, set()).update(
-                    experiment.run(self.scale, request.arm, seed) for seed in request.seeds
-                )
-            for name, wanted in found.items():
-                for settings, columns in wanted.items():
-                    plan.setdefault(name, {}).setdefault(settings, set()).update(columns)
-        return [self._cost(name, plan[name], len(pending.get(name, ()))) for name in plan]
-
-    def _cost(self, name, wanted, pending):
-        experiment = self.paper.experiments()[name]
-        lacking = self.executor.lacking(experiment, wanted)
-        stacks: dict[tuple, list] = {}
-        for settings in lacking or wanted:
-            stacks.setdefault(settings.group(), []).append(settings)
-        sizes = [_size(self.paper, members) for members in stacks.values()]
-        return {
-            "paper": self.paper.key,
-            "experiment": name,
-            "runs": len(wanted) + pending,
-            "stored": len(wanted) - len(lacking),
-            "steps": max(settings.steps for settings in wanted),
-            "parameters": max(parameters for parameters, _ in sizes),
-            "seconds": (len(lacking) + pending) * experiment.cost.get(self.scale, float("nan")),
-            "megabytes": max(size for _, size in sizes) / 2**20,
-            "searched": pending > 0,
-        }
-
-
-def _size(paper, members) -> tuple[int, float]:
-    """Parameters of one run, and bytes of a stack of these runs with one step's batches."""
-    system = paper.system(members[0])
-    parameters = sum(weight.size for weight in system.start(members[0]))
-    batch = sum(array.nbytes for array in system.batch(members[0], 0))
-    copies = 2 + system.rule.slots  # weights, gradients, optimizer state
-    return parameters, len(members) * (4 * copies * parameters + 2 * batch)
-
-
-def _job(paper, claims, studies, scale, seeds, folder, progress=None, jobs=1) -> _Job:
-    progress = progress or Progress()
-    store = Store(folder / paper.key, progress.note)
-    executor = Executor(paper, scale, store, progress, jobs=jobs)
-    return _Job(paper, claims, studies, scale, seed_list(seeds), store, executor)
-
-
-def _writable(out) -> Path:
-    """The folder, made if needed; a ValueError says why it cannot be written."""
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"`out` must be a folder that can be written, got {out}: {error.strerror}"
-                         ) from None  # fmt: skip
-    return folder
+def _with_results(folder) -> list[Paper]:
+    """The papers that have a ledger in the folder."""
+    with_results = [key for key in keys() if (Path(folder) / key / calls.LEDGER).exists()]
+    if not with_results:
+        raise ValueError(f"`folder` must hold results, got {str(folder)!r}, which has no ledger; "
+                         "`wdattn reproduce` makes one")  # fmt: skip
+    return [lookup(key) for key in with_results]

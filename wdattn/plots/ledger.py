@@ -15,8 +15,10 @@ REGION = "#dcefe8"
 # the small axes with the words beside them, so every place is computed.
 CLAIM, AXIS, AXIS_END, EFFECT, VERDICT, CONTROL, END = 0.15, 3.85, 6.55, 6.7, 8.15, 9.5, 11
 LINE, TEXT_LINE, LABEL, TICKS, GAP, HEAD = 0.23, 0.18, 0.2, 0.3, 0.16, 0.9
+BARS = "Bars: 95 % Student t interval over seeds."
+WORST = "Without a bar: the value that lies farthest out, where all of them must lie inside."
 NOTES = (
-    "Bars: 95 % Student t interval over seeds. Shaded: counts as reproduced. Dotted: no effect. "
+    "Shaded: counts as reproduced. Dotted: no effect. "
     "Hollow diamond and grey bar: the same with the mechanism removed."
 )
 
@@ -29,8 +31,7 @@ def ledger(rows, *, title="Ledger", note=""):
     ratios are labelled as factors. The shaded region is what counts as reproduced.
 
     Args:
-        rows: list of ledger rows (dicts with `paper`, `claim`, `title`, `backend`, `scale`,
-            `seeds`, `verdict`, `parts`, `control` and, if the controls were run, `control_parts`).
+        rows: list of `wdattn.ledger.Row`.
         title: str.
         note: str. The caption's start.
 
@@ -44,9 +45,9 @@ def ledger(rows, *, title="Ledger", note=""):
         raise ValueError("`rows` must hold at least one ledger row, got none")
     claims: dict = {}
     for row in rows:
-        claims.setdefault((row["paper"], row["claim"]), []).append(row)
+        claims.setdefault((row.paper, row.claim), []).append(row)
     blocks = [_block(same_claim) for same_claim in claims.values()]
-    notes = footer_lines([note, NOTES], END)
+    notes = footer_lines([note, *_legend(rows)], END)
     height = HEAD + sum(block["height"] for block in blocks) + 0.2 + 0.17 * len(notes)
     figure = Picture(figsize=(END, height))
     _header(figure, title)
@@ -58,12 +59,19 @@ def ledger(rows, *, title="Ledger", note=""):
     return figure
 
 
+def _legend(rows):
+    """What the marks mean, as far as these rows have them."""
+    criteria = {part.criterion for row in rows for part in row.parts}
+    bars = [BARS] * ("interval" in criteria) + [WORST] * ("every" in criteria)
+    return [*bars, NOTES]
+
+
 def _block(rows):
     """One claim: its rows, its parts' labels, its title in lines, and heights in inches."""
-    longest = max((row["parts"] for row in rows), key=len)
-    labels = [part.get("label") or f"part {i + 1}" for i, part in enumerate(longest)]
+    longest = max((row.parts for row in rows), key=len)
+    labels = [part.label or f"part {i + 1}" for i, part in enumerate(longest)]
     labels = labels if len(labels) > 1 else [""]
-    title = textwrap.wrap(rows[0]["title"], 36)
+    title = textwrap.wrap(rows[0].title, 36)
     part = LINE * len(rows) + TICKS + (LABEL if labels[0] else 0)
     height = max(part * len(labels), TEXT_LINE * len(title) + 0.1) + GAP
     return {"rows": rows, "labels": labels, "title": title, "part": part, "height": height}
@@ -73,7 +81,7 @@ def _draw(figure, block, top):
     rows, names = block["rows"], words.run_names(block["rows"])
     _rule(figure, top)
     top -= 0.08
-    _text(figure, CLAIM, top - 0.14, rows[0]["claim"], va="baseline", fontweight="bold")
+    _text(figure, CLAIM, top - 0.14, rows[0].claim, va="baseline", fontweight="bold")
     for line, words_here in enumerate(block["title"]):
         _text(figure, CLAIM + 0.42, top - 0.14 - TEXT_LINE * line, words_here, va="baseline")
     for number, label in enumerate(block["labels"]):
@@ -81,49 +89,39 @@ def _draw(figure, block, top):
         if label:
             _text(figure, AXIS, upper - 0.08, textwrap.shorten(label, 70), fontsize=8.5, color=GREY)
             upper -= LABEL
-        parts = [_at(row["parts"], number) for row in rows]
-        controls = [_at(row.get("control_parts"), number) for row in rows]
+        parts = [_at(row.parts, number) for row in rows]
+        controls = [_at(row.control_parts, number) for row in rows]
         axes = _axes(figure, upper, [*parts, *controls], len(rows))
         for line, (row, part, control) in enumerate(zip(rows, parts, controls, strict=True)):
             height = upper - LINE * (line + 0.5)
             _line(axes, line, part, control)
             _text(figure, AXIS - 0.08, height, names[line], ha="right", fontsize=8.5)
-            _text(figure, EFFECT, height, _effect(part), fontsize=8.5)
+            measured = words.effect_name(part) if part else "not measured"
+            _text(figure, EFFECT, height, measured, fontsize=8.5)
             if number == 0:
-                _verdict(figure, height, row["verdict"])
-                _control(figure, height, row.get("control"))
+                _verdict(figure, height, row.verdict)
+                _control(figure, height, row.control)
 
 
 def _at(parts, number):
-    return parts[number] if parts and number < len(parts) else None
-
-
-def _effect(part):
-    if part is None:
-        return "not measured"
-    if part.get("effect") is None:
-        return "no mean over seeds"
-    text = words.effect(part["effect"], part.get("unit"))
-    if part.get("interval"):
-        text += " " + words.interval(part["interval"], part.get("unit"))
-    return text
+    return parts[number] if number < len(parts) else None
 
 
 def _numbers(part):
-    numbers = [part.get("effect"), *(part.get("interval") or ())] if part else []
+    numbers = [part.effect, *(part.interval or ())] if part else []
     return [number for number in numbers if number is not None and np.isfinite(number)]
 
 
 def _axes(figure, upper, parts, lines):
     """The small axes of one part, below `upper` inches, with limits that hold all it shows."""
     total = figure.get_figheight()
-    place = (
+    frame = (
         AXIS / END,
         (upper - LINE * lines) / total,
         (AXIS_END - AXIS) / END,
         LINE * lines / total,
     )
-    axes = figure.add_axes(place)
+    axes = figure.add_axes(frame)
     axes.set_ylim(lines - 0.5, -0.5)
     axes.yaxis.set_major_locator(NullLocator())
     axes.tick_params(labelsize=8, length=2, pad=2)
@@ -133,18 +131,18 @@ def _axes(figure, upper, parts, lines):
     if first is None:
         axes.set_axis_off()
         return axes
-    low, high = first.get("low"), first.get("high")
-    ends = [end for end in (low, high) if end is not None]
+    low, high = first.low, first.high
+    ends = [end for end in (low, high) if np.isfinite(end)]
     shown = [0.0, *ends, *(number for part in parts for number in _numbers(part))]
     margin = 0.08 * (max(shown) - min(shown)) or 1.0
     left, right = axes.set_xlim(min(shown) - margin, max(shown) + margin)
     if ends:
-        region = left if low is None else low, right if high is None else high
+        region = max(low, left), min(high, right)
         axes.axvspan(*region, color=REGION, linewidth=0, zorder=0, gid="threshold")
     for end in ends:
         axes.axvline(end, color=VERDICT_COLOURS["reproduced"], linewidth=1, zorder=1)
     axes.axvline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
-    if first.get("unit") == "log ratio":
+    if first.unit == "log ratio":
         ticks = _factors(left, right)
         axes.set_xticks(np.log(ticks), [f"×{factor:g}" for factor in ticks])
     else:
@@ -170,18 +168,18 @@ def _line(axes, line, part, control):
     if _numbers(control):
         _bar(axes, line + 0.27, control, GREY, 1)
         look = {"markersize": 4, "markerfacecolor": "white", "color": GREY, "gid": "control"}
-        axes.plot(control["effect"], line + 0.27, "D", **look)
+        axes.plot(control.effect, line + 0.27, "D", **look)
     if _numbers(part):
-        verdict = part["verdict"]
+        verdict = part.verdict
         colour = VERDICT_COLOURS[verdict]
         _bar(axes, line, part, colour, 2.2)
         look = {"markersize": 7.5, "markeredgecolor": "white", "color": colour, "gid": "effect"}
-        axes.plot(part["effect"], line, MARKERS[verdict], **look)
+        axes.plot(part.effect, line, MARKERS[verdict], **look)
 
 
 def _bar(axes, height, part, colour, width):
-    ends = part.get("interval")
-    if ends and None not in ends:
+    ends = part.interval
+    if ends is not None and np.isfinite(ends).all():
         axes.plot(ends, [height, height], color=colour, linewidth=width, solid_capstyle="butt")
 
 
@@ -195,8 +193,8 @@ def _header(figure, title):
         VERDICT: "Verdict",
         CONTROL: "Mechanism removed",
     }
-    for place, text in columns.items():
-        _text(figure, place, top - HEAD + 0.16, text, fontsize=8.5, color=GREY)
+    for left, text in columns.items():
+        _text(figure, left, top - HEAD + 0.16, text, fontsize=8.5, color=GREY)
 
 
 def _verdict(figure, height, verdict):

@@ -25,10 +25,10 @@ def significant(value, digits=3):
     if value == 0 or math.isinf(value):
         return f"{value:g}"
     rounded = float(f"{value:.{digits - 1}e}")
-    place = math.floor(math.log10(abs(rounded)))
-    if not -4 <= place <= 5:
+    exponent = math.floor(math.log10(abs(rounded)))
+    if not -4 <= exponent <= 5:
         return f"{value:.{digits - 1}e}"
-    return f"{rounded:.{max(digits - 1 - place, 0)}f}"
+    return f"{rounded:.{max(digits - 1 - exponent, 0)}f}"
 
 
 def effect(value, unit=None):
@@ -47,6 +47,31 @@ def interval(ends, unit=None):
     if not ends or None in ends:
         return "no interval"
     return f"[{effect(ends[0], unit).lstrip('×')}, {effect(ends[1], unit).lstrip('×')}]"
+
+
+def effect_lines(part):
+    """An effect, and what follows it: its interval, or "at worst" where every value must fit.
+
+    Args:
+        part: object with `effect` (None where there is none), `interval` (None where there is
+            none), `unit`, and `criterion` ("interval" or "every") where it is judged.
+
+    Returns:
+        Strings: `["×12.2", "[9.97, 14.9]"]`, `["0.97", "at worst"]`, `["no mean", "over seeds"]`.
+    """
+    if part.effect is None:
+        return ["no mean", "over seeds"]
+    lines = [effect(part.effect, part.unit)]
+    if part.interval is not None:
+        lines.append(interval(part.interval, part.unit))
+    elif getattr(part, "criterion", "") == "every":
+        lines.append("at worst")
+    return lines
+
+
+def effect_name(part):
+    """The lines of `effect_lines` as one: `"×12.2 [9.97, 14.9]"`."""
+    return " ".join(effect_lines(part))
 
 
 def _digits(value):
@@ -75,12 +100,12 @@ def run_names(rows):
     It is the backend; the scale where there are several; the seeds where a claim was measured
     twice on the same backend and scale (claims differ in their number of seeds anyway).
     """
-    scales = {row["scale"] for row in rows}
-    places = [(row["paper"], row["claim"], row["backend"], row["scale"]) for row in rows]
-    twice = len(set(places)) < len(places)
+    scales = {row.scale for row in rows}
+    names = [(row.paper, row.claim, row.backend, row.scale) for row in rows]
+    twice = len(set(names)) < len(names)
     return [
-        row["backend"]
-        + (f", {row['scale']}" if len(scales) > 1 else "")
-        + (f", seeds {seeds(row['seeds'])}" if twice else "")
+        row.backend
+        + (f", {row.scale}" if len(scales) > 1 else "")
+        + (f", seeds {seeds(row.seeds)}" if twice else "")
         for row in rows
     ]

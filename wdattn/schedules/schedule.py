@@ -21,11 +21,13 @@ class Schedule(Foreign):
 
     Each is a `keras.optimizers.schedules.LearningRateSchedule`: Keras's own optimizers take it as
     their rate. It is called with the number of the step, from 0, as an integer or a scalar tensor,
-    and gives a scalar tensor of `keras.config.floatx()`.
+    and gives a scalar tensor of `keras.config.floatx()`, or of float64 for a step of float64.
     """
 
     def __call__(self, step):
-        return ops.cast(self.at(ops.cast(step, keras.config.floatx())), keras.config.floatx())
+        double = ops.is_tensor(step) and "float64" in str(step.dtype)
+        dtype = "float64" if double else keras.config.floatx()
+        return ops.cast(self.at(ops.cast(step, dtype)), dtype)
 
     def at(self, step):
         """The value at a step.

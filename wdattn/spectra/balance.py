@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wdattn.spectra.attention_heads import check_rotary
 from wdattn.spectra.product_spectra import by_group, pair
 
 
@@ -87,9 +88,11 @@ def balancedness(
         Absolute and relative distance; relative is NaN where both factors are 0.
 
     Raises:
-        ValueError: if the factors do not fit each other, or hold a number that is not finite.
+        ValueError: if the factors do not fit each other or hold a number that is not finite, or
+            `rotary` has units that are not there.
     """
-    a, b = (_commuting(np.swapaxes(r, 1, 2) @ r, rotary) for r in by_group(*pair(left, right)))
+    factors = by_group(*_turned_pair(left, right, rotary))
+    a, b = (_commuting(np.swapaxes(r, 1, 2) @ r, rotary) for r in factors)
     absolute, size_a, size_b = (np.linalg.norm(gram, axis=(1, 2)) for gram in (a - b, a, b))
     with np.errstate(invalid="ignore"):
         return Balancedness(absolute, absolute / ((size_a + size_b) / 2))
@@ -113,18 +116,26 @@ def row_norm_correlation(
         `(groups,)` float64 in [-1, 1]; NaN where all norms of a factor are equal.
 
     Raises:
-        ValueError: if the factors do not fit each other, or hold a number that is not finite.
+        ValueError: as `balancedness`.
     """
     norms = []
-    for triangle in by_group(*pair(left, right)):
+    for triangle in by_group(*_turned_pair(left, right, rotary)):
         squares = np.square(triangle).sum(1)
         if rotary is not None:
-            alone = np.delete(squares, rotary.ravel(), axis=1)
+            alone = np.delete(squares, np.ravel(rotary), axis=1)
             squares = np.concatenate([squares[:, rotary].sum(2), alone], axis=1)
-        norms.append(squares - squares.mean(1, keepdims=True))
+        centred = squares - squares.mean(1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # over the largest, whose square is a float64 again
+            norms.append(centred / np.abs(centred).max(1, keepdims=True))
     a, b = norms
-    with np.errstate(invalid="ignore"):
-        return (a * b).sum(1) / np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))
+    return (a * b).sum(1) / np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))
+
+
+def _turned_pair(left, right, rotary) -> tuple[np.ndarray, np.ndarray]:
+    left, right = pair(left, right)
+    if rotary is not None:
+        check_rotary(rotary, left.shape[2])
+    return left, right
 
 
 def _commuting(gram: np.ndarray, rotary: np.ndarray | None) -> np.ndarray:

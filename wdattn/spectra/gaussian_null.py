@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wdattn import arguments
 from wdattn.spectra.ranks import pseudo_rank
 
 
@@ -42,17 +43,16 @@ def gaussian_null(
         Means over the draws.
 
     Raises:
-        ValueError: if a size is below 1.
+        ValueError: if a size is no int, or below 1, or `seed` below 0.
 
     Examples:
         >>> round(gaussian_null(4096, 4096, 128).nuclear_ratio, 3)
         0.992
     """
-    for name, size in (("left_rows", left_rows), ("right_rows", right_rows), ("rank", rank),
-                       ("draws", draws)):  # fmt: skip
-        if size < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {size!r}")
-    generator = np.random.default_rng(seed)
+    left_rows = arguments.integer("left_rows", left_rows)
+    right_rows = arguments.integer("right_rows", right_rows)
+    rank, draws = arguments.integer("rank", rank), arguments.integer("draws", draws)
+    generator = np.random.default_rng(arguments.integer("seed", seed, least=0))
     a = _triangles(generator, draws, left_rows, rank)
     b = _triangles(generator, draws, right_rows, rank)
     values = np.linalg.svd(a @ np.swapaxes(b, 1, 2), compute_uv=False)

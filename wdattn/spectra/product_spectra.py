@@ -1,9 +1,24 @@
 """Singular values of each head's product, which is never formed."""
 
+from typing import overload
+
 import numpy as np
 
+from wdattn import arguments
+from wdattn.spectra.attention_heads import PRODUCTS, AttentionHeads, MergedHeads, check_finite
 
-def product_spectra(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+
+@overload
+def product_spectra(left: AttentionHeads | MergedHeads) -> dict[str, np.ndarray]: ...
+
+
+@overload
+def product_spectra(left: np.ndarray, right: np.ndarray) -> np.ndarray: ...
+
+
+def product_spectra(
+    left: np.ndarray | AttentionHeads | MergedHeads, right: np.ndarray | None = None
+) -> np.ndarray | dict[str, np.ndarray]:
     r"""Singular values of `left @ right^T` for each head, without forming the product.
 
     $$A = Q_A R_A, \quad B = Q_B R_B \quad\Rightarrow\quad \sigma(A B^\top) = \sigma(R_A R_B^\top)$$
@@ -12,11 +27,14 @@ def product_spectra(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     rank r it costs O(d r^2) where their own singular values cost O(d^3).
 
     Args:
-        left: `(groups, rows, rank)` float. Each serves `heads / groups` consecutive heads.
-        right: `(heads, rows, rank)` float, `rows` not necessarily those of `left`.
+        left: `(groups, rows, rank)` float. Each serves `heads / groups` consecutive heads. Or a
+            layer, as `wdattn.diagnostics.attention_layers` gives it: then both of its products.
+        right: `(heads, rows, rank)` float, `rows` not necessarily those of `left`. None with a
+            layer.
 
     Returns:
-        `(heads, rank)` float64, largest first; fewer where a factor has fewer rows than `rank`.
+        `(heads, rank)` float64, largest first; fewer where a factor has fewer rows than `rank`. Of
+        a layer a dict of these, by the names "key_query" and "value_output".
 
     Raises:
         ValueError: if the factors do not fit each other, or hold a number that is not finite.
@@ -25,10 +43,24 @@ def product_spectra(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         >>> product_spectra([[[3.0, 0.0], [0.0, 1.0]]], [[[2.0, 0.0], [0.0, 1.0]]])
         array([[6., 1.]])
     """
+    if isinstance(left, AttentionHeads | MergedHeads):
+        if right is not None:
+            raise ValueError(f"`right` must be None with a layer, got {type(right).__name__}")
+        return {name: _of_layer(left, name) for name in PRODUCTS}
+    if right is None:
+        raise ValueError(
+            f"`right` must be an array, unless `left` is a layer; got a {type(left).__name__} alone"
+        )
     left, right = pair(left, right)
     triangles, own = triangle(left), triangle(right)
     shared = np.repeat(triangles, len(right) // len(left), axis=0)
     return np.linalg.svd(shared @ np.swapaxes(own, 1, 2), compute_uv=False)
+
+
+def _of_layer(layer: AttentionHeads | MergedHeads, name: str) -> np.ndarray:
+    if isinstance(layer, MergedHeads):
+        return np.linalg.svd(np.asarray(getattr(layer, name), "float64"), compute_uv=False)
+    return product_spectra(*layer.product(name))
 
 
 def triangle(factor: np.ndarray) -> np.ndarray:
@@ -53,13 +85,13 @@ def pair(left, right) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: as `product_spectra`.
     """
-    left, right = np.asarray(left, "float64"), np.asarray(right, "float64")
+    left, right = arguments.numbers("left", left), arguments.numbers("right", right)
     fits = left.ndim == right.ndim == 3 and left.shape[2] == right.shape[2]
     if not fits or 0 in left.shape + right.shape or len(right) % len(left):
         raise ValueError(
             "`left` must be (groups, rows, rank) and `right` (heads, rows, rank), same rank, heads "
             f"a multiple of groups, got {left.shape} and {right.shape}"
         )
-    if not (np.isfinite(left).all() and np.isfinite(right).all()):
-        raise ValueError("`left` and `right` must be finite, got NaN or infinity")
+    check_finite("left", left)
+    check_finite("right", right)
     return left, right

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wdattn import arguments
+
 # Below the share by no more than round-off is on it.
 _ROUND_OFF = 1e-12
 
@@ -50,10 +52,8 @@ def pseudo_rank(
         PseudoRank(count=array(3), of_rank=array(0.75), of_width=array(0.375))
     """
     values = _spectra(singular_values)
-    if not 0 < share <= 1:
-        raise ValueError(f"`share` must be in (0, 1], got {share!r}")
-    if width is not None and width < 1:
-        raise ValueError(f"`width` must be at least 1, or None, got {width!r}")
+    share = arguments.real("share", share, above=0, most=1)
+    width = arguments.integer_or_none("width", width)
     sums = np.cumsum(-np.sort(-values), axis=-1)
     total = sums[..., -1]
     short = sums < (share * (1 - _ROUND_OFF) * total)[..., None]
@@ -114,7 +114,7 @@ def stable_rank(singular_values: np.ndarray) -> np.ndarray:
 
 
 def _spectra(values) -> np.ndarray:
-    values = np.asarray(values, "float64")
+    values = arguments.numbers("singular_values", values)
     if values.ndim < 1 or not values.shape[-1]:
         raise ValueError(f"`singular_values` must be (..., n) with n >= 1, got {values.shape}")
     if not (np.isfinite(values).all() and (values >= 0).all()):

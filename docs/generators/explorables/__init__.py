@@ -9,5 +9,5 @@ from wdattn import papers
 def modules():
     """Key and module of each paper with an explorable, in the order of their keys."""
     found = {module.name for module in pkgutil.iter_modules(__path__)}
-    for key in sorted(found & set(papers.KEYS)):
+    for key in sorted(found & set(papers.keys())):
         yield key, importlib.import_module(f"{__name__}.{key}")

@@ -27,7 +27,7 @@ def main(scale="laptop"):
         )
         executor = Executor(paper, scale, store, progress)
         requests = [
-            Request(experiment, arm, experiment.scale(scale).seed_list(), column)
+            Request(experiment, arm, experiment.at(scale).seeds, column)
             for experiment, arm in module.RUNS
             for column in experiment.watch
         ]

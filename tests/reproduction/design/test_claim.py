@@ -127,7 +127,7 @@ def colour(run):
     [{"test": Inside(single(colour, PLAIN), low=1)}, {"requires": colour}],
 )
 def test_unwatched_columns_raise(experiment, changes):
-    with pytest.raises(ValueError, match=r"reads \['colour'\], which experiment 'base' does not"):
+    with pytest.raises(ValueError, match=r"experiment 'base' does not watch colour"):
         claim(experiment, **changes)
 
 

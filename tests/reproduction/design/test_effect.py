@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wdattn.reproduction import Effect, Record, contrast, difference, reads, single, slope
-from wdattn.reproduction.design.effect import columns_of
+from wdattn.reproduction.design.reductions import columns_of
 
 PLAIN, FANCY = {"kind": "plain"}, {"kind": "fancy"}
 

@@ -14,6 +14,8 @@ from wdattn.reproduction import (
     Choice,
     Claim,
     Control,
+    Effect,
+    Every,
     Inside,
     difference,
     end,
@@ -187,10 +189,10 @@ def test_set_aside_seeds_count_against_the_minimum(experiment, finder):
 
 
 def test_a_missing_record_is_not_judged(experiment, finder):
-    absent = [experiment.run("laptop", FANCY, 3)]
+    absent = [experiment.at("laptop").run(FANCY, 3)]
     found = judged(experiment, finder, around(3), absent=absent)
     assert found.verdict == "not judged"
-    assert re.fullmatch(r"no record of base: \{'kind': 'fancy'\}, seed 3", found.why)
+    assert re.fullmatch(r"no record of base: seed 3, .*, kind fancy", found.why)
 
 
 def test_a_missing_column_is_not_judged(experiment, finder):
@@ -330,3 +332,75 @@ def test_skipped_steps_are_told(experiment, finder):
 
     assert judge_runs(claim, values(0), "laptop", SEEDS).skipped == 0
     assert judge_runs(claim, values(2), "laptop", SEEDS).skipped == 0.1
+
+
+# Each value between the ends: no mean, no interval
+
+CELLS = tuple(Effect(height, (PLAIN | {"depth": n},), lambda v: v, "ratio") for n in (1, 2, 3))
+
+
+def every_judged(experiment, finder, values, minimum=3, **ends):
+    """Judged on `values[depth - 1][seed]`."""
+    claim = Claim("C1", experiment, "A sentence.", Every(CELLS, **ends), control=CONTROL,
+                  minimum_seeds=minimum)  # fmt: skip
+
+    def cell(run, column):
+        return values[run.depth - 1][run.seed]
+
+    return judge_runs(claim, finder(experiment, cell), "laptop", range(len(values[0])))
+
+
+@pytest.mark.parametrize(
+    ("values", "ends", "verdict"),
+    [
+        (((0.5, 0.9, 1.0), (0, 0, 0), (0.1, 0.2, 0.3)), {"high": 1}, "reproduced"),
+        # One seed of one effect is outside, then every seed of one.
+        (((0.5, 0.9, 1.01), (0, 0, 0), (0.1, 0.2, 0.3)), {"high": 1}, "inconclusive"),
+        (((1.5, 1.9, 1.01), (0, 0, 0), (0.1, 0.2, 0.3)), {"high": 1}, "contradicted"),
+        # Each seed is outside somewhere, but no effect on every seed.
+        (((2, 0, 0), (0, 2, 0), (0, 0, 2)), {"high": 1}, "inconclusive"),
+        (((0, 0, 0), (0, 0, 0), (0, 0, 0)), {"low": 0, "high": 0}, "reproduced"),
+        (((0, 0, 0), (-1, -1, -1), (0, 0, 0)), {"low": 0, "high": 0}, "contradicted"),
+        (((0, 0, 0), (math.nan, 0, 0), (2, 2, 2)), {"high": 1}, "inconclusive"),
+        (((0, 0), (0, 0), (0, 0)), {"high": 1}, "inconclusive"),  # two seeds
+        (((0.2, 0.3, 0.2), (0, 0, 0), (0, 0, 0)), {"high": 1, "reaches": 0.5}, "inconclusive"),
+        (((0.2, 0.5, 0.2), (0, 0, 0), (0, 0, 0)), {"high": 1, "reaches": 0.5}, "reproduced"),
+        (((2, 2, 2), (0, 0, 0), (0, 0, 0)), {"high": 1, "reaches": 0.5}, "contradicted"),
+    ],
+)
+def test_every_value_between_the_ends(experiment, finder, values, ends, verdict):
+    assert every_judged(experiment, finder, values, **ends).verdict == verdict
+
+
+def test_every_tells_the_value_that_lies_farthest_out(experiment, finder):
+    values = ((0.5, 0.9, 1.2), (0.6, 0, 0), (0.1, 0.2, 0.3))
+    found = every_judged(experiment, finder, values, low=0.05, high=1, reaches=0.5)
+    (part,) = found.parts
+    assert (part.criterion, part.effects, part.reached) == ("every", 3, 1.2)
+    assert part.effect == 1.2 and part.values == (0.1, 0, 1.2) and part.interval is None
+    assert found.why == (
+        "farthest out 1.2 of 3 effects on each of 3 seeds; counts between 0.05 and 1; the largest "
+        "is 1.2 and must reach 0.5"
+    )
+    assert "Student" not in found.why and "interval" not in found.why
+
+
+def test_all_of_an_interval_and_of_every_value(experiment, finder):
+    both = AllOf((Inside(EFFECT, low=0.5), Every(CELLS[:1], high=1.5)))
+    claim = Claim("C1", experiment, "A sentence.", both, control=CONTROL)
+
+    def cell(bound):
+        return lambda run, column: bound if run.depth == 1 else around(3)(run, column)
+
+    for bound, verdict in ((1, "reproduced"), (2, "contradicted")):
+        found = judge_runs(claim, finder(experiment, cell(bound)), "laptop", SEEDS)
+        assert found.verdict == verdict
+        assert [part.criterion for part in found.parts] == ["interval", "every"]
+
+
+def test_a_judged_seed_on_which_a_setting_is_chosen_raises(experiment, finder):
+    best = Best((0.1, 0.2, 0.4), by=height, seeds=(90,))
+    effect = difference(height, PLAIN | {"learning_rate": best}, minus=FANCY)
+    claim = Claim("C1", experiment, "A.", Inside(effect, low=0.5), control=CONTROL)
+    with pytest.raises(ValueError, match="not be one that learning_rate is chosen on, got 90"):
+        judge_runs(claim, finder(experiment, lambda run, column: 1), "laptop", (88, 90))

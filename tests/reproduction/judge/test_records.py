@@ -43,10 +43,10 @@ def fill(experiment):
 
     def save(folder, backend="jax", arms=(PLAIN, FANCY), seeds=range(5), **manifest):
         store = Store(folder)
-        identity = {"build": "b", "backend": backend, "precision": "float32"}
+        identity = {"build": "b", "backend": backend}
         for arm in arms:
             for seed in seeds:
-                run = experiment.run("laptop", arm, seed)
+                run = experiment.at("laptop").run(arm, seed)
                 cells = np.full(2, 2.0 * (run.kind == "plain") + 0.1 * seed * run.stream)
                 record = Record(run, {"height": (np.array([5, 10]), cells)}, identity | manifest)
                 store.save(run.run_id(**identity), record)
@@ -82,13 +82,13 @@ def test_what_cannot_be_read_is_left_out_with_a_warning(tmp_path, fill):
 
 
 def test_find_gives_the_newest(experiment):
-    run = experiment.run("laptop", PLAIN, 0)
+    run = experiment.at("laptop").run(PLAIN, 0)
     old, new = (
         Record(run, {}, {"finished": at, "backend": "jax"}) for at in ("2024-01", "2025-01")
     )
     for order in ([old, new], [new, old]):
         assert Records(order).find(run) is new
-    assert Records([old]).find(experiment.run("laptop", PLAIN, 1)) is None
+    assert Records([old]).find(experiment.at("laptop").run(PLAIN, 1)) is None
 
 
 def test_judge_reads_the_scales_seeds(tmp_path, fill, claim):
@@ -119,7 +119,7 @@ def test_records_of_two_backends_are_not_mixed(tmp_path, fill, claim):
 
 def test_an_unknown_scale_raises(tmp_path, fill, claim):
     fill(tmp_path)
-    with pytest.raises(ValueError, match="`scale` must be one of smoke, laptop, seeded, got 'big'"):
+    with pytest.raises(ValueError, match="seeded for experiment 'base', got 'big'"):
         judge(claim, load(tmp_path), scale="big")
 
 

@@ -46,8 +46,8 @@ def directional_smoothness(snapshot):
 def smoothness(snapshot):
     """Gradient norm and spectral norm of the Hessian on the first fixed batch."""
     x, y = _evaluation(snapshot.settings, EVALUATION_STREAMS[0])
-    found = diagnostics.generalized_smoothness(snapshot.model(), x, y, squared_error)
-    return [found.gradient_norm, found.hessian_norm]
+    norms = diagnostics.generalized_smoothness(snapshot.model(), x, y, squared_error)
+    return [norms.gradient_norm, norms.hessian_norm]
 
 
 def smoothness_path(snapshot):
@@ -62,19 +62,19 @@ def noise(snapshot):
 
     Rounded to float32, the precision of the gradients: half the bytes of a record.
     """
-    found = _noise(snapshot)
-    return np.float32([found.norms, found.matched_norms])
+    statistics = _noise(snapshot)
+    return np.float32([statistics.norms, statistics.matched_norms])
 
 
 def noise_tail(snapshot):
     """Quantile ratio, that of the matched Gaussian, skewness, excess kurtosis and Hill index."""
-    found = _noise(snapshot)
+    statistics = _noise(snapshot)
     return [
-        found.quantile_ratio,
-        found.matched_quantile_ratio,
-        found.skewness,
-        found.excess_kurtosis,
-        found.hill_index,
+        statistics.quantile_ratio,
+        statistics.matched_quantile_ratio,
+        statistics.skewness,
+        statistics.excess_kurtosis,
+        statistics.hill_index,
     ]
 
 
@@ -89,16 +89,17 @@ def _noise(snapshot):
         prompts(settings, settings.batch, settings.seed, REFERENCE_STREAM, step)
         for step in range(settings.reference_factor)
     )
-    found = diagnostics.gradient_noise(
+    statistics = diagnostics.gradient_noise(
         snapshot.model(), batches, reference, squared_error, seed=settings.seed
     )
     if not settings.gaussian:
-        return found
+        return statistics
     # Noise that is Gaussian by construction, with these eigenvalues along the axes; the matched
     # Gaussian is then drawn for its sample covariance, with another seed.
     draws = np.random.default_rng([settings.seed, settings.stream, GAUSSIAN])
-    vectors = draws.standard_normal((len(found.norms), len(found.eigenvalues)))
-    return diagnostics.noise_statistics(vectors * np.sqrt(found.eigenvalues), seed=settings.seed)
+    own = statistics.eigenvalues
+    vectors = draws.standard_normal((len(statistics.norms), len(own)))
+    return diagnostics.noise_statistics(vectors * np.sqrt(own), seed=settings.seed)
 
 
 def _evaluation(settings, stream):

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.arguments import is_integer
+from wdattn.reproduction.design.settings import Settings
 
 RATES = {
     # (covariates, context tokens, optimizer): chosen by the authors from a grid of ten.
@@ -56,10 +57,10 @@ class Regression(Settings):
         self.require("optimizer", f"one of {', '.join(RULES)}", lambda name: name in RULES)
         self.require("activation", "None or softmax", lambda name: name in (None, "softmax"))
         for name in ("context", "dim", "layers", "batch", "evaluation_prompts"):
-            self.require(name, "an int >= 1", lambda n: isinstance(n, int) and n >= 1)
+            self.require(name, "an int >= 1", lambda n: is_integer(n) and n >= 1)
         if self.covariates == "network":
             for name, value in (("dim", 5), ("layers", 3), ("activation", None)):
-                self.require(name, f"{value} with setting 'network'", lambda v, w=value: v == w)
+                self.require(name, f"{value} with covariates 'network'", lambda v, w=value: v == w)
 
     def filled(self) -> "Regression":
         """With the authors' rate and clipping norm in place of each None."""
@@ -68,11 +69,11 @@ class Regression(Settings):
     def _rate(self):
         if self.learning_rate is not None:
             return self.learning_rate
-        place = (self.covariates, self.context, self.optimizer)
-        if place not in RATES:
-            raise ValueError(f"`learning_rate` must be given for {place}; the paper has rates for "
+        task = (self.covariates, self.context, self.optimizer)
+        if task not in RATES:
+            raise ValueError(f"`learning_rate` must be given for {task}; the paper has rates for "
                              f"{', '.join(map(str, RATES))}")  # fmt: skip
-        return RATES[place]
+        return RATES[task]
 
     def _clip(self):
         if self.clipnorm is not None:
@@ -98,5 +99,5 @@ class Noise(Regression):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require("noise_batches", "an int >= 2", lambda n: isinstance(n, int) and n >= 2)
-        self.require("reference_factor", "an int >= 1", lambda n: isinstance(n, int) and n >= 1)
+        self.require("noise_batches", "an int >= 2", lambda n: is_integer(n) and n >= 2)
+        self.require("reference_factor", "an int >= 1", lambda n: is_integer(n) and n >= 1)

@@ -6,9 +6,10 @@ import keras
 
 from wdattn.data import in_context_regression
 from wdattn.models import LinearTransformer
-from wdattn.optimizers import update_rules
+from wdattn.optimizers import Knob, Update, update_rules
 from wdattn.papers.ahn2024 import network
 from wdattn.papers.ahn2024.settings import Regression
+from wdattn.replicas import weights_by_path
 from wdattn.reproduction.design.system import System
 
 RULES = {
@@ -21,12 +22,23 @@ RULES = {
 def build(settings: Regression) -> System:
     """The system of every run that can be stacked with this one."""
     return System(
-        model=_model(settings.covariates, settings.layers, settings.dim, settings.activation),
+        model=_model(
+            settings.covariates,
+            settings.layers,
+            settings.dim,
+            settings.activation,
+            settings.precision,
+        ),
         loss=squared_error,
-        rule=RULES[settings.optimizer],
+        update=Update(
+            RULES[settings.optimizer],
+            learning_rate=Knob("learning_rate"),
+            weight_decay=Knob("weight_decay"),
+            clipnorm=Knob("clipnorm"),
+        ),
         start=start,
         batch=batch,
-        skip_nonfinite=True,  # at 8 layers an outlier prompt overflows float32
+        skip_nonfinite=True,  # at 8 layers an outlier prompt overflows
     )
 
 
@@ -36,10 +48,13 @@ def squared_error(y_true, y_pred):
 
 
 def start(settings: Regression):
-    """Weights of iterate 0, by seed alone: N(0, 0.05^2), Appendix B's student as torch starts."""
+    """Weights of iterate 0, by path; by seed alone.
+
+    They are N(0, 0.05^2), those of Appendix B's student as torch starts.
+    """
     if settings.covariates == "network":
-        return network.student(settings.seed).get_weights()
-    return LinearTransformer(settings.layers, settings.dim, seed=settings.seed).get_weights()
+        return weights_by_path(network.student(settings.seed))
+    return weights_by_path(LinearTransformer(settings.layers, settings.dim, seed=settings.seed))
 
 
 def batch(settings: Regression, step: int):
@@ -63,7 +78,8 @@ def prompts(settings: Regression, count: int, seed: int, stream: int, step: int 
 
 
 @lru_cache(maxsize=16)  # one model a kind, so that what measures it is compiled once
-def _model(setting, layers, dim, activation):
-    if setting == "network":
+def _model(covariates, layers, dim, activation, precision):
+    """The model, in `precision`: that of the call."""
+    if covariates == "network":
         return network.student(seed=0)
     return LinearTransformer(layers, dim, activation=activation, seed=0)

@@ -1,12 +1,16 @@
 """Claims: one testable sentence each, with a criterion that can say no and a control."""
 
-import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from wdattn.reproduction.design.effect import Effect, Record, columns_of
-from wdattn.reproduction.design.experiment import Arm, Experiment
+from wdattn.arguments import integer
+from wdattn.reproduction.design.effect import Effect
+from wdattn.reproduction.design.experiment import Arm, AtScale, Experiment
+from wdattn.reproduction.design.record import Record
+from wdattn.reproduction.design.reductions import columns_of
+from wdattn.reproduction.design.references import Best, Follow, From
 
 REPRODUCED, CONTRADICTED = "reproduced", "contradicted"
 INCONCLUSIVE, NOT_JUDGED = "inconclusive", "not judged"
@@ -39,9 +43,64 @@ class Inside:
         if 0 in (self.low, self.high):
             raise ValueError("`low` or `high` is the smallest effect that counts, so not 0")
 
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What is held to the ends: one effect."""
+        return (self.effect,)
+
     def parts(self) -> "tuple[Inside, ...]":
         """Itself."""
         return (self,)
+
+    def changed(self, change: Callable[[Arm], Arm]) -> "Inside":
+        """The same condition on other arms."""
+        return replace(self, effect=self.effect.changed(change))
+
+
+@dataclass(frozen=True)
+class Every:
+    """Each effect lies in [low, high] on each seed: for closed forms and for bounds.
+
+    *reproduced* if all do, *contradicted* if some effect is outside on every seed, else
+    *inconclusive*. No mean is taken, so there is no interval; 0 is allowed as an end.
+
+    Args:
+        effects: at least one; of one unit.
+        low: lower end, or -inf.
+        high: upper end, or inf.
+        reaches: float or None. The largest value, of all effects and seeds, must be at least this:
+            it guards against a bound that holds because it says nothing.
+        label: names the part where a claim has several.
+    """
+
+    effects: tuple[Effect, ...]
+    low: float = -math.inf
+    high: float = math.inf
+    reaches: float | None = None
+    label: str = ""
+
+    def __post_init__(self):
+        if not self.low <= self.high or (math.isinf(self.low) and math.isinf(self.high)):
+            raise ValueError(
+                f"`low` <= `high` with one of them finite, got {self.low}, {self.high}"
+            )
+        if not self.effects or len({effect.unit for effect in self.effects}) > 1:
+            raise ValueError("`effects` must be one or more effects of one unit")
+        if self.reaches is not None and not self.low <= self.reaches <= self.high:
+            raise ValueError(
+                f"`reaches` must lie in [{self.low}, {self.high}] or be None, got {self.reaches}"
+            )
+
+    def parts(self) -> "tuple[Every, ...]":
+        """Itself."""
+        return (self,)
+
+    def changed(self, change: Callable[[Arm], Arm]) -> "Every":
+        """The same condition on other arms."""
+        return replace(self, effects=tuple(effect.changed(change) for effect in self.effects))
+
+
+Condition = Inside | Every
 
 
 @dataclass(frozen=True)
@@ -52,13 +111,13 @@ class AllOf:
         conditions: at least one.
     """
 
-    conditions: tuple[Inside, ...]
+    conditions: tuple[Condition, ...]
 
     def __post_init__(self):
         if not self.conditions:
             raise ValueError("`conditions` must hold at least one condition")
 
-    def parts(self) -> tuple[Inside, ...]:
+    def parts(self) -> tuple[Condition, ...]:
         """Its conditions."""
         return self.conditions
 
@@ -103,7 +162,7 @@ class Claim:
     id: str
     experiment: Experiment
     sentence: str
-    test: Inside | AllOf
+    test: Condition | AllOf
     control: Control
     requires: Callable[[Record], bool] | None = None
     source: str = ""
@@ -114,35 +173,51 @@ class Claim:
     remark: str = ""
 
     def __post_init__(self):
-        for arm in (*self.arms(), *(arm for effect in self.beside.values() for arm in effect.arms)):
+        if not re.fullmatch(r"C[1-9]\d*", self.id):
+            raise ValueError(f"`id` must be C and a number, like C6, got {self.id!r}")
+        for arm in (*self.arms(), *(arm for one in self.beside.values() for arm in one.arms)):
             self.experiment.check_arm(arm)
             self.experiment.check_arm(self.control(arm))
         for scale in self.experiment.scales:
             # Runs and not arms: a control may also spell out what an arm has anyway.
-            before = [self.experiment.run(scale, arm, 0) for arm in self.arms()]
-            after = [self.experiment.run(scale, self.control(arm), 0) for arm in self.arms()]
+            at_scale = self.experiment.at(scale)
+            for arm in self.arms():
+                self._check_references(at_scale, arm)
+            before = [at_scale.run(arm, 0) for arm in self.arms()]
+            after = [at_scale.run(self.control(arm), 0) for arm in self.arms()]
             if before == after:
                 raise ValueError(f"the control of {self.id} changes no arm at scale {scale!r}: "
                                  f"{self.control}")  # fmt: skip
-        unwatched = set(self.columns()) - set(self.experiment.watch)
-        if unwatched:
-            raise ValueError(
-                f"{self.id} reads {sorted(unwatched)}, which experiment "
-                f"{self.experiment.name!r} does not watch"
-            )
+        self.experiment.check_columns(self.columns())
+        integer("minimum_seeds", self.minimum_seeds, least=2)
 
-    def parts(self, control: bool = False) -> tuple[Inside, ...]:
+    def _check_references(self, at_scale: AtScale, arm: Arm) -> None:
+        for name, value in at_scale.overrides(arm).items():
+            if isinstance(value, From | Follow):
+                value.experiment.at(at_scale.name)
+            elif isinstance(value, Best) and set(value.seeds) & set(at_scale.seeds):
+                raise ValueError(
+                    f"`seeds` of the search for {name} must not be judged, got {value.seeds}, and "
+                    f"{self.id} at scale {at_scale.name!r} judges {at_scale.seeds}"
+                )
+
+    @property
+    def number(self) -> int:
+        """The number in its id: claims are listed in that order."""
+        return int(self.id.lstrip("C"))
+
+    def parts(self, control: bool = False) -> tuple[Condition, ...]:
         """The conditions, one or several; with `control`, on the arms without the mechanism."""
         parts = self.test.parts()
-        return tuple(self._removed(part) for part in parts) if control else parts
+        return tuple(part.changed(self.control) for part in parts) if control else parts
 
-    def _removed(self, part: Inside) -> Inside:
-        arms = tuple(self.control(arm) for arm in part.effect.arms)
-        return replace(part, effect=replace(part.effect, arms=arms))
+    def effects(self, control: bool = False) -> tuple[Effect, ...]:
+        """The effects of all conditions, part by part."""
+        return tuple(effect for part in self.parts(control) for effect in part.effects)
 
     def arms(self) -> tuple[Arm, ...]:
         """Every arm it reads, part by part."""
-        return tuple(itertools.chain.from_iterable(p.effect.arms for p in self.parts()))
+        return tuple(arm for effect in self.effects() for arm in effect.arms)
 
     def columns(self) -> tuple[str, ...]:
         """Every column it reads."""
@@ -150,8 +225,7 @@ class Claim:
 
     def reading(self, control: bool = False) -> Iterator[tuple[Arm, str]]:
         """Pairs of arm and column that must have been measured."""
-        effects = [part.effect for part in self.parts(control)]
-        for effect in effects if control else [*effects, *self.beside.values()]:
+        for effect in (*self.effects(control), *(() if control else self.beside.values())):
             for arm in effect.arms:
                 for column in self.read_by(effect):
                     yield arm, column

@@ -1,82 +1,14 @@
-"""From a run's record to one number a seed: reductions, and effects that combine them."""
+"""From records to one number a seed: effects combine the reductions of several arms."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wdattn.reproduction.design.experiment import Arm, Settings
+from wdattn.reproduction.design.experiment import Arm
+from wdattn.reproduction.design.record import Record
+from wdattn.reproduction.design.reductions import Reduction, columns_of
 from wdattn.reproduction.judge.statistics import least_squares_slope
-
-
-@dataclass(frozen=True)
-class Record:
-    """What was measured in one run.
-
-    Args:
-        settings: the run.
-        columns: name to `(steps, values)`, where `steps` is `(times,)` and `values` is
-            `(times, ...)`.
-        manifest: how it was made: run id, build, backend, versions, seconds.
-        weights: the last iterate, in the order of the run's start.
-    """
-
-    settings: Settings
-    columns: dict[str, tuple[np.ndarray, np.ndarray]]
-    manifest: dict[str, Any] = field(default_factory=dict)
-    weights: tuple[np.ndarray, ...] = ()
-
-    def __getitem__(self, column: str) -> np.ndarray:
-        return self._column(column)[1]
-
-    def steps(self, column: str) -> np.ndarray:
-        """The iterates at which `column` was measured."""
-        return self._column(column)[0]
-
-    def watched(self, watch: Mapping[str, Sequence[int]]) -> "Record | None":
-        """The record with these iterates of these columns alone; None if it lacks one."""
-        columns = {}
-        for name, asked in watch.items():
-            steps, values = self.columns.get(name, (np.array([], "int64"), np.array([])))
-            kept = np.isin(steps, asked)
-            if kept.sum() < len(asked):
-                return None
-            columns[name] = steps[kept], values[kept]
-        return replace(self, columns=columns)
-
-    def _column(self, column):
-        if column not in self.columns:
-            raise KeyError(
-                f"no column {column!r} in the record of {self.settings}; "
-                f"it has {', '.join(sorted(self.columns)) or 'none'}"
-            )
-        return self.columns[column]
-
-
-Reduction = Callable[[Record], float]
-
-
-def reads(*columns: str) -> Callable[[Reduction], Reduction]:
-    """Says which columns a reduction looks at, so that only those are measured.
-
-    Args:
-        *columns: names of columns that the experiment watches.
-    """
-
-    def mark(reduction):
-        reduction.columns = columns
-        return reduction
-
-    return mark
-
-
-def columns_of(reduction: Reduction) -> tuple[str, ...]:
-    """What `@reads` said of that reduction; a ValueError if it said nothing."""
-    columns = getattr(reduction, "columns", None)
-    if not columns:
-        raise ValueError(f"reduction {reduction!r} does not say what it @reads")
-    return columns
 
 
 @dataclass(frozen=True)
@@ -99,6 +31,10 @@ class Effect:
         columns_of(self.reduction)
         if not self.arms:
             raise ValueError("`arms` must name at least one arm")
+
+    def changed(self, change: Callable[[Arm], Arm]) -> "Effect":
+        """The same effect on other arms."""
+        return replace(self, arms=tuple(map(change, self.arms)))
 
     def of(self, records: Sequence[Record]) -> float:
         """The effect of one seed; `records` in the order of `arms`."""

@@ -1,171 +1,18 @@
-"""What is run: frozen settings, and the experiments and scales that produce them."""
+"""What is run: experiments, their scales, and an experiment at one of them."""
 
-import contextlib
 import dataclasses
-import hashlib
-import importlib
-import json
-import math
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-When = Callable[[int], tuple[int, ...]]
-"""Takes a run's number of steps and returns the iterates to look at, each in 0 ... steps."""
+import numpy as np
+
+from wdattn.arguments import integer_or_none, integers
+from wdattn.reproduction.design.deviations import deviations
+from wdattn.reproduction.design.settings import Settings
+from wdattn.reproduction.design.watch import When
 
 Arm = Mapping[str, Any]
-
-
-def at(*steps: int) -> When:
-    """These iterates; iterate t is the one before step t, and iterate 0 is the start.
-
-    Args:
-        *steps: int >= 0, at least one.
-
-    Raises:
-        ValueError: if there is none, or one is negative.
-    """
-    if not steps or min(steps) < 0:
-        raise ValueError(f"`steps` must be one or more ints >= 0, got {steps}")
-    return lambda total: steps
-
-
-def every(interval: int) -> When:
-    """Every `interval`-th iterate from the start, and the last one.
-
-    Args:
-        interval: int >= 1.
-
-    Raises:
-        ValueError: if `interval` is below 1.
-    """
-    if interval < 1:
-        raise ValueError(f"`interval` must be at least 1, got {interval}")
-    return lambda total: (*range(0, total, interval), total)
-
-
-def last(count: int) -> When:
-    """The iterates before the last `count` steps (all of them if the run is shorter).
-
-    Args:
-        count: int >= 1.
-
-    Raises:
-        ValueError: if `count` is below 1.
-    """
-    if count < 1:
-        raise ValueError(f"`count` must be at least 1, got {count}")
-    return lambda total: tuple(range(max(0, total - count), total))
-
-
-def end(total: int) -> tuple[int, ...]:
-    """The last iterate.
-
-    Args:
-        total: int >= 0, the run's number of steps.
-    """
-    return (total,)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Everything that moves a weight or parametrises a measure: a filled object *is* a run.
-
-    A paper subclasses it with its own values as defaults.
-
-    Args:
-        seed: int >= 0. Start and data; arms are paired by equal seeds.
-        stream: int >= 0. Which of the independent batch orders of that seed.
-        steps: int >= 0. Number of updates; 0 for a look at given weights.
-        learning_rate: float or None. None is the paper's choice, filled in by `filled`.
-        weight_decay: float >= 0. Weight decay.
-        clipnorm: float or None. Norm to which the gradient is clipped; None is the paper's choice.
-
-    Raises:
-        ValueError: if a number is not in its range.
-    """
-
-    seed: int = 0
-    stream: int = 0
-    steps: int
-    learning_rate: float | None = None
-    weight_decay: float = 0.0
-    clipnorm: float | None = None
-
-    stackable: ClassVar[frozenset[str]] = frozenset(
-        {"seed", "stream", "learning_rate", "weight_decay", "clipnorm"}
-    )
-    """The fields in which runs trained as one stack may differ."""
-
-    def __post_init__(self):
-        for name in ("seed", "stream", "steps"):
-            self.require(name, "an int >= 0", lambda n: isinstance(n, int) and n >= 0)
-        for name in ("learning_rate", "weight_decay"):
-            self.require(
-                name, "finite and >= 0", lambda v: v is None or _in(v, 0, sys.float_info.max)
-            )
-        self.require(
-            "clipnorm", "> 0", lambda norm: norm is None or (_in(norm, 0, math.inf) and norm)
-        )
-
-    def require(self, name: str, allowed: str, fits: Callable[[Any], Any]) -> None:
-        """Raises a ValueError that names the field, its value and what is allowed.
-
-        A reference stands for a plain value that is not known yet, and passes.
-        """
-        value = getattr(self, name)
-        if isinstance(value, int | float | str | None) and not fits(value):
-            raise ValueError(f"`{name}` must be {allowed}, got {value!r}")
-
-    def filled(self) -> "Settings":
-        """The same run with the paper's choice in place of each None."""
-        return self
-
-    def values(self) -> dict[str, Any]:
-        """Field names to plain values."""
-        return dataclasses.asdict(self)
-
-    def packed(self) -> dict[str, Any]:
-        """Plain data from which `unpacked` makes an equal object."""
-        return {"class": f"{type(self).__module__}:{type(self).__qualname__}", **self.values()}
-
-    @staticmethod
-    def unpacked(data: Mapping[str, Any]) -> "Settings":
-        """The settings that gave `data`; a LookupError if their class is not a paper's.
-
-        A record is a file that may come from elsewhere: it names a class, and only modules of
-        `wdattn.papers` are imported for it (others must have been imported by the caller).
-        """
-        module, _, name = data["class"].partition(":")
-        if module.startswith("wdattn.papers."):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(module)
-        found = getattr(sys.modules.get(module), name, None)
-        if not (isinstance(found, type) and issubclass(found, Settings)):
-            raise LookupError(f"{data['class']} is not a settings class that is known here")
-        return found(**{key: value for key, value in data.items() if key != "class"})
-
-    def run_id(self, build: str, backend: str, precision: str = "float32") -> str:
-        """Sixteen hexadecimal digits that name this run under that code, backend and precision."""
-        return run_id_of(self.packed(), build, backend, precision)
-
-    def group(self) -> tuple:
-        """What runs must share to be trained as one stack."""
-        shared = {k: v for k, v in self.values().items() if k not in self.stackable}
-        return (type(self), *sorted(shared.items()))
-
-
-def _in(value, low, high) -> bool:
-    return isinstance(value, int | float) and low <= value <= high
-
-
-def run_id_of(packed: Mapping[str, Any], build: str, backend: str, precision: str) -> str:
-    """Sixteen hexadecimal digits for packed settings under that code, backend and precision."""
-    # 5 and 5.0 are equal settings, so they are one run.
-    values = {key: float(v) if type(v) is int else v for key, v in packed.items()}
-    text = json.dumps([values, build, backend, precision], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -176,20 +23,34 @@ class Scale:
         seeds: int or tuple of int. The judged seeds; an int n stands for 0 ... n - 1.
         overrides: settings that differ from the experiment's.
         watch: columns whose times differ from the experiment's.
+        looks: int >= 1 or None. The most iterates at which a column is measured. A column whose own
+            times are more than these, or lie outside the run, is measured at this many iterates
+            (or as many as its own times), which are spread evenly over the run. For short runs
+            that only have to work.
     """
 
     seeds: int | tuple[int, ...]
     overrides: Arm = field(default_factory=dict)
     watch: Mapping[str, When] = field(default_factory=dict)
+    looks: int | None = None
 
     def __post_init__(self):
-        seeds = self.seed_list()
-        if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-            raise ValueError(f"`seeds` must be one or more different ints >= 0, got {self.seeds}")
+        integer_or_none("looks", self.looks)
+        seeds = integers("seeds", self.seed_list())
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"`seeds` must be different ints >= 0, got {self.seeds}")
 
     def seed_list(self) -> tuple[int, ...]:
         """The judged seeds, written out."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
+
+    def times(self, when: When, steps: int) -> tuple[int, ...]:
+        """The iterates that `when` names in a run of `steps` steps, no more than `looks`."""
+        own = sorted(set(when(steps)))
+        if self.looks is None or (len(own) <= self.looks and own[-1] <= steps):
+            return tuple(own)
+        spread = np.linspace(0, max(steps - 1, 0), min(self.looks, len(own)) + 1)[1:]
+        return tuple(dict.fromkeys(int(step) for step in spread))
 
 
 @dataclass(frozen=True)
@@ -203,11 +64,13 @@ class Experiment:
         settings: the paper's settings class.
         overrides: settings of this experiment.
         watch: column to when it is measured.
-        scales: name ("smoke", "laptop", "paper") to `Scale`.
+        scales: name ("smoke", "laptop", "paper" and others) to `Scale`.
         source: paper, then section, figure or table.
         expects: the paper's number or picture, in words.
-        deviations: scale to what differs there from the paper.
-        cost: scale to seconds a run, measured with JAX on two laptop cores.
+        notes: scale to what differs there from the paper and is not a setting; what is one is said
+            without it.
+        cost: scale to seconds a run, measured with JAX on two laptop cores; for as long as there
+            are no records.
     """
 
     name: str
@@ -217,25 +80,69 @@ class Experiment:
     scales: Mapping[str, Scale]
     source: str = ""
     expects: str = ""
-    deviations: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         self.check_arm(self.overrides)
         for scale in self.scales.values():
             self.check_arm(scale.overrides)
-            unknown = set(scale.watch) - set(self.watch)
-            if unknown:
-                raise ValueError(
-                    f"a scale of experiment {self.name!r} watches {unknown}, "
-                    f"which the experiment does not; it watches {sorted(self.watch)}"
-                )
+            self.check_columns(scale.watch)
+        for name in {**self.notes, **self.cost}:
+            self.at(name)
+
+    def vary(
+        self,
+        name: str,
+        overrides: Arm,
+        *,
+        watch: Mapping[str, When] | None = None,
+        source: str = "",
+        expects: str = "",
+        notes: Mapping[str, str] | None = None,
+        cost: Mapping[str, float] | None = None,
+        **scales: Scale | None,
+    ) -> "Experiment":
+        """Another experiment with the same settings class, that takes over what is not given.
+
+        Args:
+            name: of the new experiment.
+            overrides: settings in addition to this experiment's.
+            watch: in place of this experiment's.
+            source: in place of this experiment's.
+            expects: in place of this experiment's.
+            notes: of the new experiment; none are taken over.
+            cost: of the new experiment; none is taken over.
+            **scales: in place of this experiment's of that name; None leaves the scale out.
+        """
+        given: dict[str, Scale | None] = {**self.scales, **scales}
+        kept = {name: scale for name, scale in given.items() if scale is not None}
+        return Experiment(
+            name,
+            self.settings,
+            {**self.overrides, **overrides},
+            self.watch if watch is None else watch,
+            kept,
+            source or self.source,
+            expects or self.expects,
+            notes or {},
+            cost or {},
+        )
+
+    def at(self, scale: str) -> "AtScale":
+        """The experiment at the scale of that name; a ValueError lists the known ones."""
+        if scale not in self.scales:
+            raise ValueError(
+                f"`scale` must be one of {', '.join(self.scales)} for experiment {self.name!r}, "
+                f"got {scale!r}"
+            )
+        return AtScale(self, scale)
 
     def check_arm(self, arm: Arm) -> None:
         """Raises a ValueError if `arm` sets the seed, or what the settings class does not have."""
         if "seed" in arm:
             raise ValueError(
-                f"experiment {self.name!r} has an arm that sets `seed`: every arm is "
+                f"an arm of experiment {self.name!r} sets `seed`, but every arm is "
                 "run on the judged seeds; another `stream` is another batch order"
             )
         known = {f.name for f in dataclasses.fields(self.settings)}
@@ -246,32 +153,77 @@ class Experiment:
                 f"it has {', '.join(sorted(known))}"
             )
 
-    def scale(self, name: str) -> Scale:
-        """The scale of that name; a ValueError lists the known ones."""
-        if name not in self.scales:
-            raise ValueError(f"`scale` must be one of {', '.join(self.scales)}, got {name!r}")
-        return self.scales[name]
-
-    def run(self, scale: str, arm: Arm, seed: int) -> Settings:
-        """The settings of one seed of one arm at that scale, filled."""
-        overrides = {**self.overrides, **self.scale(scale).overrides, **arm, "seed": seed}
-        return self.settings(**overrides).filled()
-
-    def times(self, scale: str, column: str, steps: int) -> tuple[int, ...]:
-        """The iterates at which `column` is measured in a run of `steps` steps."""
-        watch = {**self.watch, **self.scale(scale).watch}
-        if column not in watch:
+    def check_columns(self, columns: Iterable[str]) -> None:
+        """Raises a ValueError if the experiment does not watch one of these columns."""
+        unknown = sorted(set(columns) - set(self.watch))
+        if unknown:
             raise ValueError(
-                f"experiment {self.name!r} does not watch {column!r}; it watches {', '.join(watch)}"
+                f"experiment {self.name!r} does not watch {', '.join(unknown)}; "
+                f"it watches {', '.join(self.watch)}"
             )
-        times = tuple(sorted(set(watch[column](steps))))
+
+
+@dataclass(frozen=True)
+class AtScale:
+    """An experiment at one of its scales: what gives settings to runs and times to columns.
+
+    Args:
+        experiment: what is run.
+        name: of one of its scales.
+    """
+
+    experiment: Experiment
+    name: str
+
+    @property
+    def scale(self) -> Scale:
+        """How large it is run here."""
+        return self.experiment.scales[self.name]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The judged seeds."""
+        return self.scale.seed_list()
+
+    def overrides(self, arm: Arm) -> dict[str, Any]:
+        """What differs from the defaults of the settings class: experiment < scale < arm."""
+        return {**self.experiment.overrides, **self.scale.overrides, **arm}
+
+    def run(self, arm: Arm, seed: int) -> Settings:
+        """The settings of one seed of an arm, filled; references stay as they are."""
+        return self.experiment.settings(**{**self.overrides(arm), "seed": seed}).filled()
+
+    def times(self, column: str, steps: int) -> tuple[int, ...]:
+        """The iterates at which `column` is measured in a run of `steps` steps."""
+        self.experiment.check_columns((column,))
+        own = self.scale.watch.get(column)
+        when = self.experiment.watch[column]
+        times = tuple(sorted(set(own(steps)))) if own else self.scale.times(when, steps)
         if not times or times[0] < 0 or times[-1] > steps:
             raise ValueError(
-                f"experiment {self.name!r} at scale {scale!r} watches {column!r} at "
+                f"experiment {self.experiment.name!r} at scale {self.name!r} watches {column!r} at "
                 f"{times}, outside a run of {steps} steps"
             )
         return times
 
-    def watching(self, scale: str, run: Settings, columns: Iterable[str]) -> dict[str, list[int]]:
+    def watching(self, run: Settings, columns: Iterable[str]) -> dict[str, list[int]]:
         """The iterates at which each of these columns is measured in that run."""
-        return {name: list(self.times(scale, name, run.steps)) for name in sorted(columns)}
+        return {name: list(self.times(name, run.steps)) for name in sorted(columns)}
+
+    def deviations(self) -> str:
+        """What differs here from the paper: settings and seeds, then the scale's note."""
+        return deviations(self)
+
+    def seconds(self, manifests: Iterable[Mapping[str, Any]] = ()) -> float:
+        """What a run takes: the mean of the records made at this scale, else the stated cost.
+
+        Args:
+            manifests: of records of any experiment and scale.
+        """
+        taken = [
+            manifest["seconds"]
+            for manifest in manifests
+            if (manifest["experiment"], manifest["scale"]) == (self.experiment.name, self.name)
+        ]
+        stated = self.experiment.cost.get(self.name, 0.0)
+        return float(np.mean(taken)) if taken else stated

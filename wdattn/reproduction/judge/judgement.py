@@ -1,6 +1,5 @@
 """From records to a verdict: computed anew each time, never stored as an input."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,19 +11,24 @@ from wdattn.reproduction.design.claim import (
     NOT_JUDGED,
     REPRODUCED,
     Claim,
-    Inside,
+    Condition,
+    Every,
 )
-from wdattn.reproduction.design.effect import Effect, Record
+from wdattn.reproduction.design.effect import Effect
+from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.references import (
     Choice,
     Find,
+    Need,
     NoneFinite,
     Unresolved,
+    choices,
     look_up,
     resolve,
 )
+from wdattn.reproduction.design.watch import SKIPPED
 from wdattn.reproduction.judge.statistics import t_interval
-from wdattn.reproduction.run.cells import SKIPPED
+from wdattn.reproduction.judge.wording import sentence
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,16 @@ class Part:
         unit: of effect, interval and ends.
         values: one a seed that was judged.
         effect: their mean, or None if one is not finite or there are fewer than two. Where each
-            cell is held to the ends (`criterion` is "every"): the value that lies farthest out, and
+            value is held to the ends (`criterion` is "every"): the one that lies farthest out, and
             `values` are the same of each seed.
         interval: 95 % Student t interval of the mean over seeds, or None.
         low: lower end of the criterion.
         high: upper end of the criterion.
         verdict: one of the four words.
-        criterion: what is held to the ends: the "interval", or "every" cell of every seed.
+        criterion: what is held to the ends: the "interval", or "every" effect on every seed.
+        effects: how many effects are held to the ends.
+        reaches: what the largest value must reach where `criterion` is "every", or None.
+        reached: the largest value of all effects and seeds where `criterion` is "every", or None.
     """
 
     label: str
@@ -54,6 +61,9 @@ class Part:
     high: float
     verdict: str
     criterion: str = "interval"
+    effects: int = 1
+    reaches: float | None = None
+    reached: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,12 +123,14 @@ def judge_runs(
 
     Returns:
         The judgement; *not judged* with the reason where data is missing.
+
+    Raises:
+        ValueError: if a setting is chosen on one of the judged seeds.
     """
-    conditions = claim.parts(control)
-    effects = [condition.effect for condition in conditions]
-    shown = {} if control else claim.beside
+    conditions, shown = claim.parts(control), {} if control else claim.beside
+    effects = [*claim.effects(control), *shown.values()]
     try:
-        runs, choices = _gather(claim, find, scale, seeds, [*effects, *shown.values()])
+        runs, chosen = _gather(claim, find, scale, seeds, effects)
     except Unresolved as missing:
         return Judgement(NOT_JUDGED, why=f"no record of {missing}")
     except NoneFinite as diverged:
@@ -127,22 +139,19 @@ def judge_runs(
     aside = tuple(seed for seed in seeds if seed not in kept)
     if 2 * len(aside) >= len(seeds):
         why = f"the precondition failed on seeds {', '.join(map(str, aside))} of {len(seeds)}"
-        return Judgement(NOT_JUDGED, set_aside=aside, why=why, choices=choices)
-    values = [[effect.of(runs[seed][i]) for seed in kept] for i, effect in enumerate(effects)]
+        return Judgement(NOT_JUDGED, set_aside=aside, why=why, choices=chosen)
+    values = iter([[effect.of(runs[s][i]) for s in kept] for i, effect in enumerate(effects)])
     parts = tuple(
-        _part(condition, own, claim.minimum_seeds)
-        for condition, own in zip(conditions, values, strict=True)
+        _part(condition, [next(values) for _ in condition.effects], claim.minimum_seeds)
+        for condition in conditions
     )
-    verdict = _weakest([part.verdict for part in parts])
-    why = "; ".join(_sentence(part, claim.minimum_seeds) for part in parts)
+    why = "; ".join(sentence(part, claim.minimum_seeds) for part in parts)
     if aside:
         why += f"; seeds set aside: {', '.join(map(str, aside))}"
-    beside = tuple(
-        _beside(label, effect, [effect.of(runs[seed][len(effects) + i]) for seed in kept])
-        for i, (label, effect) in enumerate(shown.items())
-    )
+    beside = tuple(_beside(label, effect, next(values)) for label, effect in shown.items())
     skipped = max(_skipped(record) for seed in kept for arms in runs[seed] for record in arms)
-    return Judgement(verdict, parts, aside, why, choices, beside, skipped)
+    verdict = _weakest([part.verdict for part in parts])
+    return Judgement(verdict, parts, aside, why, chosen, beside, skipped)
 
 
 def _skipped(record: Record) -> float:
@@ -166,46 +175,75 @@ def _mean(values: Sequence[float]) -> tuple[float, tuple[float, float]] | tuple[
 def _gather(claim, find, scale, seeds, effects):
     """Records by seed, then effect, then arm; and the choices made by references."""
     runs: dict[int, list[list[Record]]] = {seed: [] for seed in seeds}
-    choices: list[Choice] = []
+    at_scale, chosen, needs = claim.experiment.at(scale), list[Choice](), list[Need]()
     for effect in effects:
-        read, arms = claim.read_by(effect), []
-        for arm in effect.arms:
-            resolved, chosen = resolve(claim.experiment, scale, arm, find)
-            arms.append(resolved)
-            choices += [one for one in chosen if one not in choices]
+        read = claim.read_by(effect)
         for seed in seeds:
-            found = []
-            for arm in arms:
-                settings = claim.experiment.run(scale, arm, seed)
-                record = look_up(find, claim.experiment, scale, settings, read)
+            runs[seed].append([])
+            for arm in effect.arms:
+                try:
+                    settings = resolve(at_scale, arm, seed, find)
+                except Unresolved as missing:
+                    needs += missing.needs
+                    continue
+                record = look_up(find, at_scale, settings, read)
                 if record is None:
-                    raise Unresolved(f"{claim.experiment.name}: {dict(arm)}, seed {seed}")
-                found.append(record)
-            runs[seed].append(found)
-    return runs, tuple(choices)
+                    needs.append(Need(claim.experiment, settings, read))
+                    continue
+                runs[seed][-1].append(record)
+        if needs:
+            raise Unresolved(tuple(needs))
+        for arm in effect.arms:
+            chosen += [one for one in choices(at_scale, arm, find) if one not in chosen]
+    return runs, tuple(chosen)
 
 
 def _learnt(claim, parts):
     return claim.requires is None or all(claim.requires(r) for part in parts for r in part)
 
 
-def _part(condition: Inside, values: list[float], minimum: int) -> Part:
-    (effect, interval), verdict = _mean(values), INCONCLUSIVE
-    if interval is not None and len(values) >= minimum:
-        verdict = _place(interval, condition.low, condition.high)
+def _part(condition: Condition, values: list[list[float]], minimum: int) -> Part:
+    """One condition, judged on the values of its effects: `(effects, seeds)`."""
+    if isinstance(condition, Every):
+        return _every(condition, np.asarray(values), minimum)
+    (own,), unit = values, condition.effect.unit
+    (effect, interval), verdict = _mean(own), INCONCLUSIVE
+    if interval is not None and len(own) >= minimum:
+        verdict = _compared(interval, condition.low, condition.high)
+    ends = condition.low, condition.high
+    return Part(condition.label, unit, tuple(own), effect, interval, *ends, verdict)
+
+
+def _every(condition: Every, values: np.ndarray, minimum: int) -> Part:
+    low, high = condition.low, condition.high
+    verdict, farthest, reached = INCONCLUSIVE, None, None
+    distance = np.maximum(low - values, values - high)  # outside where it is above 0
+    of_each_seed = values[distance.argmax(axis=0), np.arange(values.shape[1])]
+    if np.isfinite(values).all():
+        farthest, reached = float(values.flat[distance.argmax()]), float(values.max())
+        outside = distance > 0
+        if values.shape[1] >= minimum and outside.all(axis=1).any():
+            verdict = CONTRADICTED
+        elif values.shape[1] >= minimum and not outside.any():
+            short = condition.reaches is not None and reached < condition.reaches
+            verdict = INCONCLUSIVE if short else REPRODUCED
     return Part(
         condition.label,
-        condition.effect.unit,
-        tuple(values),
-        effect,
-        interval,
-        condition.low,
-        condition.high,
+        condition.effects[0].unit,
+        tuple(of_each_seed.tolist()),
+        farthest,
+        None,
+        low,
+        high,
         verdict,
+        criterion="every",
+        effects=len(values),
+        reaches=condition.reaches,
+        reached=reached,
     )
 
 
-def _place(interval, low, high):
+def _compared(interval, low, high):
     lower, upper = interval
     if low < lower and upper < high:
         return REPRODUCED
@@ -217,38 +255,3 @@ def _weakest(verdicts):
         if verdict in verdicts:
             return verdict
     return REPRODUCED
-
-
-def _sentence(part: Part, minimum: int) -> str:
-    name = f"{part.label}: " if part.label else ""
-    if part.interval is None:
-        if len(part.values) < 2:
-            return f"{name}{len(part.values)} seed judged, an interval needs at least 2"
-        return f"{name}an effect is not finite: {[round(value, 3) for value in part.values]}"
-    text = f"{name}effect {_measured(part.unit, part.effect, part.interval)}"
-    text += f" over {len(part.values)} seeds; {_criterion(part)}"
-    if len(part.values) < minimum:
-        text += f"; {minimum} seeds are needed for a verdict"
-    return text
-
-
-def _measured(unit, effect, interval):
-    lower, upper = interval
-    text = f"{effect:.3g} [{lower:.3g}, {upper:.3g}]"
-    if unit == "log ratio":
-        text += f" = ×{_factor(effect)} [{_factor(lower)}, {_factor(upper)}]"
-    return text
-
-
-def _criterion(part):
-    shown = _factor if part.unit == "log ratio" else "{:.3g}".format
-    sign = "×" if part.unit == "log ratio" else ""
-    if math.isinf(part.high):
-        return f"counts above {sign}{shown(part.low)}"
-    if math.isinf(part.low):
-        return f"counts below {sign}{shown(part.high)}"
-    return f"counts between {sign}{shown(part.low)} and {sign}{shown(part.high)}"
-
-
-def _factor(value):
-    return f"{math.exp(min(value, 700)):.3g}"

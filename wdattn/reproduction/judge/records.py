@@ -1,15 +1,15 @@
 """Stored records, read back to be judged or drawn anew."""
 
-import importlib.metadata
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wdattn.reproduction.design.claim import Claim
-from wdattn.reproduction.design.effect import Record
-from wdattn.reproduction.design.experiment import Settings
+from wdattn.reproduction.design.record import Record
+from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.judge.judgement import Judgement, judge_runs
-from wdattn.reproduction.run.store import Store
+from wdattn.reproduction.judge.versions import drifted
+from wdattn.reproduction.run.store import Store, folders_of
 
 
 class Records(Sequence):
@@ -59,8 +59,8 @@ def load(folder) -> Records:
         ValueError: if there is no finished run below it.
     """
     folder = Path(folder)
-    stores = sorted({path.parent.parent for path in folder.glob("**/runs/*.npz")})
-    records = [record for store in stores for record in Store(store, warnings.warn).records()]
+    stores = [Store(store, warnings.warn) for store in folders_of(folder)]
+    records = [record for store in stores for record in store.records()]
     if not records:
         raise ValueError(f"`folder` must hold finished runs, got {str(folder)!r}, which has none")
     return Records(records)
@@ -97,21 +97,8 @@ def judge(
             f"`records` must be of one backend, got {', '.join(records.backends())}: "
             "choose with records.on(name)"
         )
-    chosen = claim.experiment.scale(scale).seed_list() if seeds is None else tuple(seeds)
-    for line in sorted({line for record in records for line in _drift(record)}):
+    chosen = claim.experiment.at(scale).seeds if seeds is None else tuple(seeds)
+    versions = [record.manifest.get("versions", {}) for record in records]
+    for line in sorted({line for one in versions for line in drifted(one)}):
         warnings.warn(line, stacklevel=2)
     return judge_runs(claim, records.find, scale, chosen, control)
-
-
-def _drift(record: Record) -> Iterator[str]:
-    """A line for each library whose version is not the one the record was made with."""
-    versions = record.manifest.get("versions", {})
-    then = {"keras": versions.get("keras"), "numpy": versions.get("numpy")}
-    then[record.manifest["backend"]] = versions.get("backend_version")
-    for name, version in then.items():
-        try:
-            now = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        if version is not None and now != version:
-            yield f"records made with {name} {version} are judged under {now}"

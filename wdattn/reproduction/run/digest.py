@@ -2,7 +2,8 @@
 
 import ast
 import hashlib
-from collections.abc import Iterator, Sequence
+import importlib.util
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,34 +15,54 @@ PACKAGE = Path(wdattn.__file__).parent
 def build_digest(roots: Sequence[str]) -> str:
     """The version of an installed release; for a checkout, a digest of the code in use.
 
-    The digest covers `roots` and every `wdattn` module that they import, however deep, with
-    docstrings and comments left out. A name that a room re-exports leads to the module that
-    defines it, so that a new layer does not age the records of another.
+    The digest covers `roots` and every module of their packages and of `wdattn` that they import,
+    however deep, with docstrings and comments left out. A name that a room re-exports leads to the
+    module that defines it, so that a new layer does not age the records of another. A paper in a
+    package of its own is always covered by its code.
 
     Args:
         roots: dotted module names.
     """
-    if not (PACKAGE.parent / "pyproject.toml").exists():
-        return wdattn.__version__
-    return _digest(tuple(roots))
+    if (PACKAGE.parent / "pyproject.toml").exists():
+        return _digest(tuple(roots))
+    elsewhere = tuple(root for root in roots if _top(root) != "wdattn")
+    own = f"-{_digest(elsewhere, follow_wdattn=False)}" if elsewhere else ""
+    return f"{wdattn.__version__}{own}"
 
 
 @cache
-def _digest(roots):
+def _digest(roots, follow_wdattn=True):
+    packages = {*map(_top, roots), *(["wdattn"] if follow_wdattn else [])}
     seen: dict[str, ast.Module] = {}
     waiting = list(roots)
     while waiting:
         module = waiting.pop()
-        if module not in seen:
+        if module not in seen and _top(module) in packages:
             seen[module] = _parse(module)
-            waiting.extend(_imports(seen[module]))
+            waiting.extend(_imports(module, packages))
     text = "\n".join(f"{name}\n{ast.unparse(seen[name])}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _top(module: str) -> str:
+    return module.split(".")[0]
+
+
 def _path(module: str) -> Path:
-    place = PACKAGE.joinpath(*module.split(".")[1:])
+    top, *parts = module.split(".")
+    place = _folder(top).joinpath(*parts)
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+def _folder(top: str) -> Path:
+    """Where a package lies; for a module that is one file, the file without its suffix."""
+    if top == "wdattn":
+        return PACKAGE
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no package {top!r} is installed, whose code a run rests on")
+    file = Path(spec.origin)
+    return file.parent if file.name == "__init__.py" else file.with_suffix("")
 
 
 @cache
@@ -63,18 +84,29 @@ def _is_text(node: ast.stmt) -> bool:
     )
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """The wdattn modules in which the imported names are defined."""
+def _imports(module: str, packages: Collection[str]) -> Iterator[str]:
+    """The modules of these packages in which the names that `module` imports are defined."""
+    tree = _parse(module)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("wdattn."))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "wdattn":
+            names = {alias.name for alias in node.names} - {"wdattn"}
+            yield from (name for name in names if _top(name) in packages)
+        elif isinstance(node, ast.ImportFrom) and _top(source := _source(module, node)) in packages:
             for alias in node.names:
-                home = _home(str(node.module), alias.name)
+                home = _home(source, alias.name)
                 used = _attributes(tree, alias.asname or alias.name)
                 # A room that is imported whole leads to what is used of it.
                 whole = _path(home).name == "__init__.py" and used
                 yield from {_home(home, name) for name in used} if whole else {home}
+
+
+def _source(module: str, node: ast.ImportFrom) -> str:
+    """The module that a `from` names: in full, or counted in dots from `module`."""
+    if not node.level:
+        return str(node.module)
+    package = module.split(".") if _path(module).name == "__init__.py" else module.split(".")[:-1]
+    above = package[: len(package) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])])
 
 
 def _attributes(tree: ast.Module, name: str) -> set[str]:
@@ -96,5 +128,6 @@ def _home(module: str, name: str) -> str:
         return module
     for node in _parse(module).body:
         if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
-            return _home(str(node.module), name)
+            source = _source(module, node)
+            return _home(source, name) if _top(source) == _top(module) else module
     return module

@@ -1,0 +1,1 @@
+"""What the paper found: a module a finding."""
