@@ -92,9 +92,8 @@ def expand(
             except NoneFinite:  # nothing to run; the judge says why
                 continue
             except Unresolved as missing:
-                waiting.setdefault(request.experiment.name, set()).add(
-                    _told(at_scale, request, seed)
-                )
+                run = _told(at_scale.run(request.arm, seed))
+                waiting.setdefault(request.experiment.name, set()).add(run)
                 for need in missing.needs:
                     _want(needed, need.experiment, scale, need.settings, need.columns, need.keep)
             else:
