@@ -53,12 +53,12 @@ JUNK = st.one_of(
 )  # fmt: skip
 
 
-def places(tree, path=()):
+def paths(tree, path=()):
     """The paths to all values of a JSON tree."""
     yield path
     if isinstance(tree, dict | list):
         for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            yield from places(value, (*path, key))
+            yield from paths(value, (*path, key))
 
 
 @st.composite
@@ -66,7 +66,7 @@ def broken_trees(draw, tree):
     """A JSON tree of which one or two values were replaced or taken out."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.integers(1, 2))):
-        *road, last = draw(st.sampled_from([path for path in places(tree) if path] or [("a",)]))
+        *road, last = draw(st.sampled_from([path for path in paths(tree) if path] or [("a",)]))
         parent = tree
         for key in road:
             parent = parent[key]
@@ -168,7 +168,7 @@ def archives():
     inputs = keras.Input((3, 4))
     attention = keras.layers.MultiHeadAttention(2, 2, name="attention")(inputs, inputs)
     plain = keras.Model(inputs, keras.layers.Dense(1, name="dense")(attention), name="plain")
-    found = []
+    models_parts = []
     with tempfile.TemporaryDirectory() as folder:
         for model in (plain, models.LinearTransformer(1, 2, seed=0, name="linear")):
             model.set_weights([np.ones(weight.shape) for weight in model.weights])
@@ -176,8 +176,8 @@ def archives():
             model.save(path)
             with zipfile.ZipFile(path) as archive:
                 parts = {name: archive.read(name) for name in archive.namelist()}
-            found.append(parts | {"metadata.json": b"{}"})  # it has the date
-    return found
+            models_parts.append(parts | {"metadata.json": b"{}"})  # it has the date
+    return models_parts
 
 
 def packed(parts):

@@ -159,10 +159,9 @@ def test_the_clock_of_an_optimizer_that_has_one():
             super().build(variables)
             self.decay_clock = self.add_variable((), name="decay_clock")
 
-        def update_step(self, gradient, variable, learning_rate):
-            super().update_step(gradient, variable, learning_rate)
-            if variable.name == "kernel":
-                self.decay_clock.assign_add(0.25)
+        def apply(self, grads, trainable_variables=None):
+            super().apply(grads, trainable_variables)
+            self.decay_clock.assign_add(0.25)
 
     log = StepLog()
     fit(model(Clocked(0.1)), log)

@@ -16,6 +16,8 @@ The names are the same on each backend, and they compose:
   a product left^T right for each b. For j, i, k far smaller than b; it has all derivatives.
 - `jit(function)` compiles where the backend can. Keras variables that the function reads are read
   at each call, what it assigns to them is dropped, and no generator advances.
+- `together` takes optimizer steps of many variables in one call, in place; None where the backend
+  compiles a step anyway.
 - `full_precision()` is a context in which float32 products keep all their bits.
 - `precision(name)` is that and more: layers made in it compute in "float32", in "float64" or, over
   float32 weights, in bfloat16 ("mixed_bfloat16"), whatever Keras and JAX were set to before.
@@ -54,6 +56,7 @@ each = _backend.each
 NESTS = _backend.NESTS
 contract = _backend.contract
 jit = _backend.jit
+together = _backend.together
 full_precision = _backend.full_precision
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "jit",
     "jvp",
     "precision",
+    "together",
     "value_and_grad",
     "vjp",
     "vmap",

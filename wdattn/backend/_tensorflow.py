@@ -268,6 +268,9 @@ def doubles(wanted):
     return contextlib.nullcontext()
 
 
+together = None  # the compiler fuses what is done variable by variable
+
+
 def version():
     return tf.__version__
 

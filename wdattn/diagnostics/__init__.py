@@ -1,8 +1,8 @@
 """What a model's loss looks like at its weights: one quantity a file, plain NumPy records out.
 
 Each works on any Keras model, changes nothing in it, and is measured in inference mode: no dropout,
-moving batch statistics. What needs weights alone (spectra, ranks, balance) is defined in
-`wdattn.spectra`.
+moving batch statistics (`refresh_batch_statistics` sets these). What needs weights alone (spectra,
+ranks, balance) is defined in `wdattn.spectra`.
 """
 
 from wdattn.diagnostics.attention_layers import attention_layers, iterate_attention_layers
@@ -29,6 +29,7 @@ from wdattn.diagnostics.jacobian_norm import (
     jacobian_norm_estimate,
 )
 from wdattn.diagnostics.model_files import load_model
+from wdattn.diagnostics.refresh_batch_statistics import refresh_batch_statistics
 from wdattn.diagnostics.tails import hill_index, quantile_ratio
 from wdattn.spectra import (
     balancedness,
@@ -77,6 +78,7 @@ __all__ = [
     "product_spectra",
     "pseudo_rank",
     "quantile_ratio",
+    "refresh_batch_statistics",
     "row_norm_correlation",
     "stable_rank",
     "weight_norms",

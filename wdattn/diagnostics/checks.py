@@ -60,6 +60,17 @@ def number_of_samples(**data: Any) -> int:
     return lengths.pop()
 
 
+def outputs_of(model: keras.Model, x: Any, training: bool = False) -> Any:
+    """What the model makes of the data; an error names `x`, whose shapes are the usual reason."""
+    try:
+        return model(x, training=training)
+    except Exception as error:
+        raise ValueError(
+            f"`x` must be inputs that `model` {model.name!r} takes, got the shapes {shapes(x)}: "
+            f"{error}"
+        ) from error
+
+
 def shapes(data: Any) -> Any:
     """The shape in the place of each array of a nest."""
     return keras.tree.map_structure(lambda leaf: tuple(getattr(leaf, "shape", ())), data)

@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 
 from wdattn import arguments
-from wdattn.diagnostics.checks import built_model
-from wdattn.diagnostics.objective import Derivatives, derivatives, number_of_samples, outputs_of
+from wdattn.diagnostics.checks import built_model, number_of_samples, outputs_of
+from wdattn.diagnostics.objective import Derivatives, derivatives
 
 # As many gradients at once as `Derivatives` takes rows of a Hessian.
 _VECTORS = 32

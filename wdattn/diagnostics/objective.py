@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from wdattn import autodiff
-from wdattn.diagnostics.checks import built_model, number_of_samples, shapes
+from wdattn.diagnostics.checks import built_model, number_of_samples, outputs_of, shapes
 
 Loss = str | Callable[[Any, Any], Any] | None
 
@@ -63,17 +63,6 @@ def objective(model: keras.Model, loss: Loss = None) -> tuple[Callable, list[ker
             return _scored(lambda: compute(training=False), y, outputs)
 
     return function, model.trainable_variables
-
-
-def outputs_of(model: keras.Model, x: Any) -> Any:
-    """What the model makes of the data; an error names `x`, whose shapes are the usual reason."""
-    try:
-        return model(x, training=False)
-    except Exception as error:
-        raise ValueError(
-            f"`x` must be inputs that `model` {model.name!r} takes, got the shapes {shapes(x)}: "
-            f"{error}"
-        ) from error
 
 
 def _scored(score: Callable[[], Any], y: Any, outputs: Any) -> Any:

@@ -11,7 +11,7 @@ from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.reductions import few_skipped, final, reads
 from wdattn.reproduction.design.references import Best, Choice, Follow, From
 from wdattn.reproduction.design.settings import Settings
-from wdattn.reproduction.design.system import Snapshot, System, weights_of
+from wdattn.reproduction.design.system import Snapshot, System
 from wdattn.reproduction.design.watch import at, end, every, last
 from wdattn.reproduction.judge.judgement import Beside, Judgement, Part
 from wdattn.reproduction.judge.records import Records, judge, load
@@ -67,5 +67,4 @@ __all__ = [
     "single",
     "slope",
     "t_interval",
-    "weights_of",
 ]

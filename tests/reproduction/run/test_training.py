@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.toy_paper import KERNEL
+from tests.toy2024.system import KERNEL
 from wdattn.reproduction.run.integrity import digest
 from wdattn.reproduction.run.member import Member
 from wdattn.reproduction.run.training import train

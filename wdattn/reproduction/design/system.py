@@ -13,18 +13,6 @@ Weights = Mapping[str, np.ndarray]
 """Path of each variable of a model to its array."""
 
 
-def weights_of(model) -> Weights:
-    """A copy of a model's weights by path: what `start` gives.
-
-    Args:
-        model: built `keras.Model`; its layers have names, so that the paths are the same in another
-            model that is made alike.
-    """
-    from wdattn.replicas import weights_by_path  # loads Keras
-
-    return weights_by_path(model)
-
-
 def constant_knobs(settings: Settings, step: int) -> dict[str, float]:
     """The rate, decay and clipping norm of the settings, at every step."""
     return {
@@ -112,10 +100,11 @@ class Snapshot:
             x: `(batch, ...)` array, or as `diagnostics.refresh_batch_statistics` takes it.
         """
         from wdattn.diagnostics import refresh_batch_statistics  # loads Keras
+        from wdattn.replicas import weights_by_path
 
         model = self.model()
         refresh_batch_statistics(model, x)
-        return replace(self, weights=weights_of(model))
+        return replace(self, weights=weights_by_path(model))
 
 
 Measure = Callable[[Snapshot], Any]
