@@ -39,7 +39,7 @@ POOL = {
     "list": [],
     "dict": {},
     "strings": np.array(["a", "b"]),
-    "no entries": np.zeros((0,)),
+    "empty": np.zeros((0,)),
 }
 
 
@@ -225,7 +225,7 @@ PLOTS = {
     ),
     "plots.quantiles": plain(
         draws=(DRAWS, kind(bad=[[1.0]])),
-        matched=(None, kind("None")),
+        matched=(None, kind("None nan inf -1 0 0.5 2.5 list empty")),
         bins=(5, integer(1, 10**6)),
         zoom=(0.9, real(0, 1, "low") | "None"),
         xlabel=("a", TITLE),
@@ -252,8 +252,8 @@ PLOTS = {
     ),
     "plots.caption": plain(
         scale=("laptop", TEXT),
-        backend=("jax", kind("text", [[3]])),
-        seeds=(range(3), kind("list", [["a"], [0.5]])),
+        backend=("jax", kind("text strings", [[3]])),
+        seeds=(range(3), kind("0 huge", [["a"], [0.5]])),
         text=("", TEXT),
     ),
     "plots.png": Row(lambda: {"figure": _figure(), "dpi": 20}, {"figure": kind(), "dpi": POSITIVE}),
@@ -283,8 +283,9 @@ HEADS = {
     "value_dim": (None, integer() | "None"),
     "dropout": (0.0, BELOW_ONE),
     "use_bias": (True, FLAG),
-    "output_shape": (None, kind("None", [(2, 0), (2, 0.5)])),
+    "output_shape": (None, kind("None huge", [(2, 0), (2, 0.5)])),
     "query_key": (None, kind("None", [[3], len])),
+    "activity_regularizer": (None, kind("None", ["no_such"])),
     "seed": (None, SEED_OR_NONE),
 }
 INITIALIZERS = {
@@ -306,7 +307,10 @@ LAYERS = {
     "initializers.Normal": plain(stddev=STDDEV, seed=OPTIONAL_SEED, path=("a", TEXT)),
     "initializers.Uniform": plain(limit=STDDEV, seed=OPTIONAL_SEED, path=("a", TEXT)),
     "layers.LinearSelfAttention": plain(
-        parametrization=PARAMETRIZATION, stddev=STDDEV, activation=(None, kind("None"))
+        parametrization=PARAMETRIZATION,
+        stddev=STDDEV,
+        seed=OPTIONAL_SEED,
+        activation=(None, kind("None")),
     ),
     "layers.MultiHeadAttention": plain(
         **HEADS,
@@ -328,12 +332,18 @@ LAYERS = {
     "layers.RotaryEmbedding": plain(max_wavelength=WAVELENGTH),
     "layers.QueryKeyNormalization": plain(normalization=NORMALIZATION, epsilon=EPSILON),
     "layers.LayerNormalization": plain(
-        axis=(-1, kind("-1 0", [(1, 1), (1, 0.5)])),
+        axis=(-1, kind("-1 0 huge", [(1, 1), (1, 0.5)])),
         epsilon=EPSILON,
         center=(True, FLAG),
         scale=(True, FLAG),
+        **{f"{part}_initializer": ("zeros", CHOICE) for part in ("beta", "gamma")},
+        **{
+            f"{part}_{what}": (None, kind("None", ["no_such"]))
+            for part in ("beta", "gamma")
+            for what in ("regularizer", "constraint")
+        },
     ),
-    "layers.RMSNormalization": plain(axis=(-1, kind("-1 0", [(1, 1)])), epsilon=EPSILON),
+    "layers.RMSNormalization": plain(axis=(-1, kind("-1 0 huge", [(1, 1)])), epsilon=EPSILON),
     "layers.FeedForward": plain(
         hidden_dim=(4, integer()),
         activation=("gelu", CHOICE),
@@ -343,7 +353,7 @@ LAYERS = {
         **INITIALIZERS,
     ),
     "layers.PatchEmbedding": plain(
-        patch_size=(2, kind(bad=[(2, 0), (2,)])),
+        patch_size=(2, kind("huge", [(2, 0), (2,)])),
         embed_dim=(4, integer()),
         use_bias=(True, FLAG),
         **INITIALIZERS,
@@ -364,8 +374,8 @@ LAYERS = {
         seed=OPTIONAL_SEED,
     ),
     "models.LinearTransformer": plain(
-        depth=(2, integer(1, 99)),
-        dim=(3, integer(1, 99)),
+        depth=(2, integer()),
+        dim=(3, integer()),
         parametrization=("block", CHOICE),
         stddev=STDDEV,
         seed=OPTIONAL_SEED,
@@ -399,12 +409,12 @@ OPS = {
         normalize=(True, FLAG),
     ),
     "ops.moments": plain(
-        x=(X, kind("nan inf -1 0 0.5 2.5 no_entries")), axes=(-1, kind("-1 0", [(0, 0), 5])),
+        x=(X, kind("nan inf -1 0 0.5 2.5 list empty")), axes=(-1, kind("-1 0", [(0, 0), 5])),
         keepdims=(False, FLAG),
     ),
     "ops.rotary_embedding": plain(
         x=(QUERY, arrays((3,))),
-        positions=(None, kind("None")),
+        positions=(None, kind("None -1 0")),
         max_wavelength=WAVELENGTH,
     ),
     "ops.Chunked": plain(size=(4, integer())),
@@ -434,7 +444,7 @@ OPTIMIZERS = {
         decay_rules=COUPLED["decay_rules"],
         coupling=("decoupled", CHOICE),
         cautious=(False, FLAG),
-        clipnorm=(None, POSITIVE | "None"),
+        clipnorm=(None, POSITIVE | "None inf"),
         average=(None, BELOW_ONE | "None"),
         effective_rate=(False, FLAG),
         peak_learning_rate=(None, POSITIVE | "None"),
@@ -507,7 +517,9 @@ DIAGNOSTICS = {
         decay=(0.1, NOT_NEGATIVE | "None"),
     ),
     "diagnostics.explain_optimizer": diagnostic((), optimizer=(keras.optimizers.SGD(0.1), kind())),
-    "diagnostics.refresh_batch_statistics": diagnostic(("x",), batch_size=(2, integer())),
+    "diagnostics.refresh_batch_statistics": diagnostic(
+        (), x=(X, kind(bad=[X[0, 0], X[:0], X.tolist()])), batch_size=(2, integer())
+    ),
     "diagnostics.noise_statistics": plain(
         noise=(np.ones((3, 2)), arrays((3,), (1, 2), (2, 0))), seed=(0, SEED)
     ),
@@ -532,10 +544,10 @@ SPECTRA = {
     "entropy_rank": plain(singular_values=SINGULAR),
     "stable_rank": plain(singular_values=SINGULAR),
     "gaussian_null": plain(
-        left_rows=(3, integer(1, 10**6)),
-        right_rows=(3, integer(1, 10**6)),
-        rank=(2, integer(1, 10**6)),
-        draws=(2, integer(1, 10**6)),
+        left_rows=(3, integer()),
+        right_rows=(3, integer()),
+        rank=(2, integer()),
+        draws=(2, integer()),
         seed=(0, SEED),
     ),
 }
