@@ -50,7 +50,10 @@ SAME_ROOM = {
 BACKENDS = {"jax", "jaxlib", "tensorflow", "torch"}
 KERAS = {"keras", "keras_hub", "keras_cv", *BACKENDS}
 ONE_CLASS_A_FILE = {"callbacks", "layers", "models", "optimizers", "schedules"}
-SEVERAL_CLASSES = {"wdattn.optimizers.update_rules"}  # the rules are one short formula each
+SEVERAL_CLASSES = {
+    "wdattn.optimizers.decay_table",  # and its rows
+    "wdattn.optimizers.update_rules",  # the rules are one short formula each
+}
 
 # These are imported before `--backend` has acted, so they must not load Keras.
 LIGHT = re.compile(

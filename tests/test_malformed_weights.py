@@ -43,22 +43,23 @@ def check(path):
 
 
 # Numbers are small or beyond any memory: in between a model that can be had would be made.
+SCALARS = st.none() | st.booleans() | st.integers(-3, 40) | st.text(max_size=8)
 JUNK = st.one_of(
     st.sampled_from([None, True, 0, 1, 3, 7, -1, 2**62, 2**70, 0.5, 1e308, "", "\x1b[31m\n", "..",
                      "F32", "I8", "/etc/passwd", "$x$", "a" * 3000, [], {}, [[]], ["F32"], [0, 0],
-                     [None], [0.0, 4.0], {"a": None}]),
-    st.recursive(st.none() | st.booleans() | st.integers(-3, 40) | st.text(max_size=8),
-                 lambda inner: st.lists(inner, max_size=3) |
-                 st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=5),
+                     [None], [0.0, 4.0], {"a": None}, {"a": {"a": [{}]}}]),
+    SCALARS,
+    st.lists(SCALARS, max_size=3),
+    st.dictionaries(st.text(max_size=4), SCALARS, max_size=3),
 )  # fmt: skip
 
 
-def places(tree, path=()):
+def paths(tree, path=()):
     """The paths to all values of a JSON tree."""
     yield path
     if isinstance(tree, dict | list):
         for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
-            yield from places(value, (*path, key))
+            yield from paths(value, (*path, key))
 
 
 @st.composite
@@ -66,7 +67,7 @@ def broken_trees(draw, tree):
     """A JSON tree of which one or two values were replaced or taken out."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.integers(1, 2))):
-        *road, last = draw(st.sampled_from([path for path in places(tree) if path] or [("a",)]))
+        *road, last = draw(st.sampled_from([path for path in paths(tree) if path] or [("a",)]))
         parent = tree
         for key in road:
             parent = parent[key]
@@ -168,7 +169,7 @@ def archives():
     inputs = keras.Input((3, 4))
     attention = keras.layers.MultiHeadAttention(2, 2, name="attention")(inputs, inputs)
     plain = keras.Model(inputs, keras.layers.Dense(1, name="dense")(attention), name="plain")
-    found = []
+    models_parts = []
     with tempfile.TemporaryDirectory() as folder:
         for model in (plain, models.LinearTransformer(1, 2, seed=0, name="linear")):
             model.set_weights([np.ones(weight.shape) for weight in model.weights])
@@ -176,8 +177,8 @@ def archives():
             model.save(path)
             with zipfile.ZipFile(path) as archive:
                 parts = {name: archive.read(name) for name in archive.namelist()}
-            found.append(parts | {"metadata.json": b"{}"})  # it has the date
-    return found
+            models_parts.append(parts | {"metadata.json": b"{}"})  # it has the date
+    return models_parts
 
 
 def packed(parts):

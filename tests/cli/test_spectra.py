@@ -56,7 +56,9 @@ def test_formats(capsys, attention_file):
     np.testing.assert_allclose(rows[1]["singular_values"], dense[:4], rtol=1e-12)
     assert {"pseudo_rank", "balancedness", "nuclear_ratio"} <= rows[0].keys()
     assert said["csv"].count("\n") == 5 and said["csv"].startswith("index,layer,head,")
-    assert "\n0: attention\nKQ 0 " in said["table"] and "KQ is W_Kᵀ W_Q" in said["table"]
+    assert (
+        "\n0: attention\nKQ 0 " in said["table"] and "KQ, VO: W_Kᵀ W_Q and P W_V" in said["table"]
+    )
 
 
 def test_of_one_layer_with_biases_and_a_figure(capsys, attention_file, tmp_path):

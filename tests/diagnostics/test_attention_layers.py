@@ -60,9 +60,9 @@ def test_multi_head_attention(rng, kind, bias, value_dim):
     output_bias = layer.get_weights()[-1] if bias else 0
     # The layer computes in float32. Asked for the scores too, Keras takes its own formula: JAX's
     # refuses values of another width.
-    found, _ = layer(query[None], key[None], return_attention_scores=True)
+    output, _ = layer(query[None], key[None], return_attention_scores=True)
     expected = attend(factors, query, key, output_bias)
-    np.testing.assert_allclose(ops.convert_to_numpy(found)[0], expected, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(ops.convert_to_numpy(output)[0], expected, rtol=2e-4, atol=2e-4)
 
 
 def test_grouped_query_attention(rng):

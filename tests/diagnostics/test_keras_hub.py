@@ -46,17 +46,17 @@ def test_backbones(models, rng, name):
     arguments, (count, heads, groups, width, rank, pairs, normed) = BACKBONES[name]
     model = getattr(models, name)(**arguments)
     model.set_weights([rng.normal(size=weight.shape) for weight in model.weights])
-    found = attention_layers(model)
-    assert len(found) == count
-    for factors in found:
+    records = attention_layers(model)
+    assert len(records) == count
+    for factors in records:
         assert factors.query.shape == factors.output.shape == (heads, width, rank)
         assert factors.key.shape == factors.value.shape == (groups, width, rank)
         assert (0 if factors.rotary is None else len(factors.rotary)) == pairs
         assert factors.query_key_norm == normed
     # Every number of the projections' kernels is read, and each once.
-    kernels = [weight for weight in model.weights if weight.path.startswith(found[0].name)
+    kernels = [weight for weight in model.weights if weight.path.startswith(records[0].name)
                and weight.path.endswith("kernel")]  # fmt: skip
-    read = [getattr(found[0], part).ravel() for part in ("query", "key", "value", "output")]
+    read = [getattr(records[0], part).ravel() for part in ("query", "key", "value", "output")]
     held = [keras.ops.convert_to_numpy(kernel).ravel() for kernel in kernels]
     np.testing.assert_array_equal(np.sort(np.concatenate(read)), np.sort(np.concatenate(held)))
 
@@ -106,12 +106,12 @@ def test_clip_of_keras_cv(rng):
     encoder = clip.CLIPEncoder(8, 2, 2)
     encoder.build((None, 5, 8))
     encoder.set_weights([rng.normal(size=weight.shape) for weight in encoder.weights])
-    found = attention_layers(encoder)
-    assert [factors.query.shape for factors in found] == [(2, 8, 4)] * 2
+    records = attention_layers(encoder)
+    assert [factors.query.shape for factors in records] == [(2, 8, 4)] * 2
     attention = encoder.resblocks[1].attn
     x = rng.normal(size=8)
     (kernel, bias) = (keras.ops.convert_to_numpy(weight) for weight in attention.q_proj.weights)
     query = (x @ kernel + bias).reshape(2, 4)
     for head in range(2):
-        own = x @ found[1].query[head] + found[1].query_bias[head]
+        own = x @ records[1].query[head] + records[1].query_bias[head]
         np.testing.assert_allclose(own, query[head], rtol=1e-5)  # float32 weights and product

@@ -70,7 +70,7 @@ def test_a_control_that_was_not_run_is_null(made, experiment):
 
 def test_the_scales_deviation_is_told(made):
     assert made(scale="smoke", seeds=(0, 1)).deviations.endswith("; shallow")
-    assert made().deviations == ""
+    assert made().deviations == "none"
 
 
 def test_no_nan_reaches_json(made):

@@ -25,13 +25,7 @@ def call(paper, tmp_path):
     """Re-measures the toy paper at smoke scale; `changes` replaces arguments."""
 
     def make(selection=None, out=tmp_path, **changes):
-        arguments = {
-            "scale": "smoke",
-            "seeds": None,
-            "controls": False,
-            "progress": None,
-            "jobs": 1,
-        }
+        arguments = {"scale": "smoke", "seeds": None, "controls": False, "jobs": 1}
         selections = [selection or Selection.of(paper)]
         return reproduce.reproduce(selections, out=out, progress=None, **arguments | changes)
 

@@ -178,15 +178,18 @@ def test_clip_does_not_hide_a_gradient_that_is_not_finite(bad):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Adam(beta_1=1.0), r"`beta_1` must be in \[0, 1\), got 1.0"),
-        (lambda: Adam(beta_1=-0.1), r"`beta_1` must be in \[0, 1\), got -0.1"),
-        (lambda: Adam(beta_2=1.5), r"`beta_2` must be in \[0, 1\), got 1.5"),
-        (lambda: Adam(beta_2=float("nan")), r"`beta_2` must be in \[0, 1\), got nan"),
-        (lambda: Adam(beta_2=None), r"`beta_2` must be in \[0, 1\), got None"),
-        (lambda: Adam(epsilon=0.0), "`epsilon` must be positive and finite, got 0.0"),
-        (lambda: Adam(epsilon=float("inf")), "`epsilon` must be positive and finite, got inf"),
-        (lambda: SGD(momentum=1.0), r"`momentum` must be in \[0, 1\), got 1.0"),
-        (lambda: SGD(momentum="0.9"), r"`momentum` must be in \[0, 1\), got '0.9'"),
+        (lambda: Adam(beta_1=1.0), r"`beta_1` must be a finite float >= 0 and < 1, got 1.0"),
+        (lambda: Adam(beta_1=-0.1), r"`beta_1` must be a finite float >= 0 and < 1, got -0.1"),
+        (lambda: Adam(beta_2=1.5), r"`beta_2` must be a finite float >= 0 and < 1, got 1.5"),
+        (
+            lambda: Adam(beta_2=float("nan")),
+            r"`beta_2` must be a finite float >= 0 and < 1, got nan",
+        ),
+        (lambda: Adam(beta_2=None), r"`beta_2` must be a finite float >= 0 and < 1, got None"),
+        (lambda: Adam(epsilon=0.0), "`epsilon` must be a finite float > 0, got 0.0"),
+        (lambda: Adam(epsilon=float("inf")), "`epsilon` must be a finite float > 0, got inf"),
+        (lambda: SGD(momentum=1.0), r"`momentum` must be a finite float >= 0 and < 1, got 1.0"),
+        (lambda: SGD(momentum="0.9"), r"`momentum` must be a finite float >= 0 and < 1, got '0.9'"),
     ],
 )
 def test_bad_arguments_are_named(make, says):

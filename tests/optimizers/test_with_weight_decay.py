@@ -56,7 +56,7 @@ def test_no_optimizer_class(bad):
 
 
 def test_the_decay_must_be_given():
-    with pytest.raises(TypeError, match="weight_decay"):
+    with pytest.raises(ValueError, match="`weight_decay` must be .*, got None"):
         with_weight_decay(keras.optimizers.Lion)(0.1)
 
 

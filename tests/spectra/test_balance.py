@@ -20,26 +20,26 @@ def balanced(rng, rows=12, rank=4):
 
 def test_the_gap_is_half_the_squared_norms_less_the_nuclear_norm(factors):
     left, right = factors
-    found = nuclear_gap(left, right)
+    measured = nuclear_gap(left, right)
     for h in range(3):
         nuclear = np.linalg.norm(left[h] @ right[h].T, "nuc")
         half = (np.linalg.norm(left[h]) ** 2 + np.linalg.norm(right[h]) ** 2) / 2
-        np.testing.assert_allclose(found.absolute[h], half - nuclear)
-        np.testing.assert_allclose(found.relative[h], 1 - nuclear / half)
-        np.testing.assert_allclose(found.nuclear_norm[h], nuclear)
+        np.testing.assert_allclose(measured.absolute[h], half - nuclear)
+        np.testing.assert_allclose(measured.relative[h], 1 - nuclear / half)
+        np.testing.assert_allclose(measured.nuclear_norm[h], nuclear)
     np.testing.assert_allclose(
-        found.ratio, found.nuclear_norm / (found.nuclear_norm + found.absolute)
+        measured.ratio, measured.nuclear_norm / (measured.nuclear_norm + measured.absolute)
     )
 
 
 def test_balancedness_is_the_distance_of_the_gram_matrices(factors):
     left, right = factors
-    found = balancedness(left, right)
+    measured = balancedness(left, right)
     for h in range(3):
         a, b = left[h].T @ left[h], right[h].T @ right[h]
-        np.testing.assert_allclose(found.absolute[h], np.linalg.norm(a - b))
+        np.testing.assert_allclose(measured.absolute[h], np.linalg.norm(a - b))
         mean = (np.linalg.norm(a) + np.linalg.norm(b)) / 2
-        np.testing.assert_allclose(found.relative[h], np.linalg.norm(a - b) / mean)
+        np.testing.assert_allclose(measured.relative[h], np.linalg.norm(a - b) / mean)
 
 
 def test_balanced_factors_have_neither(rng):
@@ -71,9 +71,9 @@ def test_a_shared_factor_is_held_against_the_sum_of_its_heads(rng):
     left, right = rng.normal(size=(2, 8, 3)), rng.normal(size=(4, 7, 3))
     stacked = right.reshape(2, 14, 3)
     for gauge in (nuclear_gap, balancedness):
-        found, expected = gauge(left, right), gauge(left, stacked)
+        measured, expected = gauge(left, right), gauge(left, stacked)
         for name in ("absolute", "relative"):
-            np.testing.assert_allclose(getattr(found, name), getattr(expected, name))
+            np.testing.assert_allclose(getattr(measured, name), getattr(expected, name))
     np.testing.assert_allclose(
         row_norm_correlation(left, right), row_norm_correlation(left, stacked)
     )
@@ -100,10 +100,10 @@ def test_gradient_flow_of_a_shared_key_conserves_its_balance_with_the_sum(rng):
 
 def test_correlation_of_row_norms(factors):
     left, right = factors
-    found = row_norm_correlation(left, right)
+    measured = row_norm_correlation(left, right)
     for h in range(3):
         a, b = (np.square(factor[h]).sum(0) for factor in factors)
-        np.testing.assert_allclose(found[h], np.corrcoef(a, b)[0, 1])
+        np.testing.assert_allclose(measured[h], np.corrcoef(a, b)[0, 1])
 
 
 def test_permuted_units_and_gaussian_factors_have_no_correlation(rng):
@@ -139,10 +139,10 @@ def test_rotary_balance_is_that_of_the_mean_norm_of_each_pair(factors):
     left, right = factors
     a, b = (np.square(factor).sum(1)[:, [[0, 2], [1, 3]]].sum(2) / 2 for factor in factors)
     expected = np.sqrt(2 * np.square(a - b).sum(1))  # two equal entries a pair
-    found = balancedness(left, right, rotated_halves(4))
-    np.testing.assert_allclose(found.absolute, expected)
+    measured = balancedness(left, right, rotated_halves(4))
+    np.testing.assert_allclose(measured.absolute, expected)
     sizes = [np.sqrt(2 * np.square(norms).sum(1)) for norms in (a, b)]
-    np.testing.assert_allclose(found.relative, 2 * expected / sum(sizes))
+    np.testing.assert_allclose(measured.relative, 2 * expected / sum(sizes))
 
 
 def test_units_that_are_not_rotated_keep_their_whole_gram_matrix(factors):

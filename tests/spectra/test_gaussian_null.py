@@ -8,14 +8,14 @@ from wdattn.spectra import gaussian_null, nuclear_gap, product_spectra, pseudo_r
 def test_equals_gaussian_factors_drawn_whole(rng, left, right, rank):
     a = rng.normal(size=(400, left, rank)) / np.sqrt(left * rank)
     b = rng.normal(size=(400, right, rank)) / np.sqrt(right * rank)
-    found = gaussian_null(left, right, rank, draws=400)
+    measured = gaussian_null(left, right, rank, draws=400)
     ratios, spectra = nuclear_gap(a, b).ratio, product_spectra(a, b)
     # Both are means of 400 draws: four standard errors of a difference.
     near = 4 * np.sqrt(2 / 400)
-    assert abs(found.nuclear_ratio - ratios.mean()) < near * ratios.std()
-    assert (np.abs(found.singular_values - spectra.mean(0)) < near * spectra.std(0)).all()
+    assert abs(measured.nuclear_ratio - ratios.mean()) < near * ratios.std()
+    assert (np.abs(measured.singular_values - spectra.mean(0)) < near * spectra.std(0)).all()
     counts = pseudo_rank(spectra).count
-    assert abs(found.pseudo_rank - counts.mean()) <= near * counts.std()
+    assert abs(measured.pseudo_rank - counts.mean()) <= near * counts.std()
 
 
 def test_the_fact_that_wide_models_look_balanced_by_themselves():

@@ -46,7 +46,7 @@ def scores(layer, head, x, y):
     group = head * layer.groups // layer.heads
     biases = [0 if bias is None else bias for bias in
               (layer.query_bias, layer.key_bias, layer.value_bias)]  # fmt: skip
-    b_q, b_k, b_v = (bias if np.isscalar(bias) else bias[place] for bias, place in
+    b_q, b_k, b_v = (bias if np.isscalar(bias) else bias[entry] for bias, entry in
                      zip(biases, (head, group, group), strict=True))  # fmt: skip
     query, key = x @ layer.query[head] + b_q, y @ layer.key[group] + b_k
     return query @ key, layer.output[head] @ (y @ layer.value[group] + b_v)
@@ -114,12 +114,12 @@ def test_llama_shares_keys_and_rotates_halves(rng, tmp_path, safetensors):
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert next(hugging_face_layers(path)).rotary.tolist() == [[0, 1]]
     q, k, v, o = (tensors[f"model.layers.0.{part}.weight"] for part in LLAMA)
-    found = product_spectra(*layer.product("key_query"))
+    spectra = product_spectra(*layer.product("key_query"))
     values = product_spectra(*layer.product("value_output"))
     for head in range(6):
         own, shared = slice(4 * head, 4 * head + 4), slice(4 * (head // 3), 4 * (head // 3) + 4)
         dense = np.linalg.svd(k[shared].T @ q[own], compute_uv=False)[:4]
-        np.testing.assert_allclose(found[head], dense)
+        np.testing.assert_allclose(spectra[head], dense)
         dense = np.linalg.svd(o[:, own] @ v[shared], compute_uv=False)[:4]
         np.testing.assert_allclose(values[head], dense)
 

@@ -27,8 +27,8 @@ def test_the_smallest_values_are_not_lost(rng):
     # Gram matrices in place of QR would square the condition number, and lose them.
     left = np.linalg.qr(rng.normal(size=(30, 4)))[0] * [1.0, 1e-4, 1e-8, 1e-12]
     right = np.linalg.qr(rng.normal(size=(30, 4)))[0]
-    found = product_spectra(left[None], right[None])[0]
-    np.testing.assert_allclose(found, [1.0, 1e-4, 1e-8, 1e-12], rtol=1e-3)  # 1e-16 of the largest
+    values = product_spectra(left[None], right[None])[0]
+    np.testing.assert_allclose(values, [1.0, 1e-4, 1e-8, 1e-12], rtol=1e-3)  # 1e-16 of the largest
 
 
 @pytest.mark.parametrize(

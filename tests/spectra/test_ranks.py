@@ -16,19 +16,19 @@ def test_a_tie_with_the_share_counts_as_reached():
 
 def test_any_order_and_any_shape(rng):
     values = rng.uniform(size=(2, 3, 8))
-    found = pseudo_rank(values, width=32, share=0.8)
-    assert found.count.shape == (2, 3)
-    for place in np.ndindex(2, 3):
-        ordered = np.sort(values[place])[::-1]
+    ranks = pseudo_rank(values, width=32, share=0.8)
+    assert ranks.count.shape == (2, 3)
+    for index in np.ndindex(2, 3):
+        ordered = np.sort(values[index])[::-1]
         sums = np.array([ordered[:k].sum() for k in range(1, 9)])
-        assert found.count[place] == np.flatnonzero(sums >= 0.8 * ordered.sum())[0] + 1
-    np.testing.assert_array_equal(found.of_width, found.count / 32)
+        assert ranks.count[index] == np.flatnonzero(sums >= 0.8 * ordered.sum())[0] + 1
+    np.testing.assert_array_equal(ranks.of_width, ranks.count / 32)
     assert pseudo_rank(values).of_width is None
 
 
 def test_nothing_has_rank_zero():
-    found = pseudo_rank(np.zeros((2, 4)), width=9)
-    assert not found.count.any() and not found.of_width.any()
+    ranks = pseudo_rank(np.zeros((2, 4)), width=9)
+    assert not ranks.count.any() and not ranks.of_width.any()
     assert np.isnan(entropy_rank(np.zeros(4))) and np.isnan(stable_rank(np.zeros(4)))
 
 

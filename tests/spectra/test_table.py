@@ -40,7 +40,7 @@ def test_nothing_is_cut_or_wrapped(layers, width):
         assert int(k) == row["pseudo_rank"] and float(of_rank) == round(int(k) / len(
             row["singular_values"]), 2)  # fmt: skip
         assert line.endswith(" no factors") == row["merged"]
-    assert " ".join(others[count:]).startswith("KQ is W_Kᵀ W_Q, VO is P W_V.")
+    assert " ".join(others[count:]).startswith(" KQ, VO: W_Kᵀ W_Q and P W_V")
 
 
 def test_a_narrow_terminal_cuts_nothing_either(layers):

@@ -58,8 +58,8 @@ def test_several_files_by_their_index(rng, tmp_path, safetensors):
     safetensors(tmp_path / "m-1.safetensors", {"a": a, "unlisted": c}, "F64")
     safetensors(tmp_path / "m-2.safetensors", {"b": b}, "F64")
     index = tmp_path / "model.safetensors.index.json"
-    places = {"a": "m-1.safetensors", "b": "m-2.safetensors"}
-    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    weight_map = {"a": "m-1.safetensors", "b": "m-2.safetensors"}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     read = Safetensors(index)
     assert set(read) == {"a", "b"}
     np.testing.assert_array_equal(read["b"], b)

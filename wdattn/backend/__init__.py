@@ -16,19 +16,26 @@ The names are the same on each backend, and they compose:
   a product left^T right for each b. For j, i, k far smaller than b; it has all derivatives.
 - `jit(function)` compiles where the backend can. Keras variables that the function reads are read
   at each call, what it assigns to them is dropped, and no generator advances.
+- `together` takes optimizer steps of many variables in one call, in place; None where the backend
+  compiles a step anyway.
 - `full_precision()` is a context in which float32 products keep all their bits.
+- `precision(name)` is that and more: layers made in it compute in "float32", in "float64" or, over
+  float32 weights, in bfloat16 ("mixed_bfloat16"), whatever Keras and JAX were set to before.
 - `describe()` says what runs.
 - `LiveScope` is `keras.StatelessScope` for functions whose derivatives nest.
 
 `wdattn.autodiff` is the face of this for Keras variables.
 """
 
+import contextlib
 import platform
+from collections.abc import Iterator
 
 import keras
 import numpy
 
 from wdattn.backend._live_scope import LiveScope
+from wdattn.backend.keras_precision import keras_precision
 
 _NAME = keras.backend.backend()
 if _NAME == "jax":
@@ -49,6 +56,7 @@ each = _backend.each
 NESTS = _backend.NESTS
 contract = _backend.contract
 jit = _backend.jit
+together = _backend.together
 full_precision = _backend.full_precision
 
 __all__ = [
@@ -61,6 +69,8 @@ __all__ = [
     "hvp",
     "jit",
     "jvp",
+    "precision",
+    "together",
     "value_and_grad",
     "vjp",
     "vmap",
@@ -77,3 +87,17 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
         "device": _backend.device(),
     }
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """A context in which models are made and run in that precision.
+
+    Args:
+        name: "float32", "float64" or "mixed_bfloat16".
+
+    Raises:
+        ValueError: if there is no such precision.
+    """
+    with keras_precision(name), _backend.doubles(name == "float64"), full_precision():
+        yield

@@ -183,6 +183,14 @@ def full_precision():
     return jax.default_matmul_precision("highest")
 
 
+def doubles(wanted):
+    """float64 is float32 on JAX unless it is switched on."""
+    return jax.enable_x64(wanted)
+
+
+together = None  # the compiler fuses what is done variable by variable
+
+
 def version():
     return jax.__version__
 

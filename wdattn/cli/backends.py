@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wdattn import backend_choice, install
-from wdattn.cli.output import show
+from wdattn.cli.output import say, show
 
 
 def add_to(commands) -> None:
@@ -31,10 +31,12 @@ def call(options) -> int:
     except backend_choice.NoBackend as error:
         used, source = "", str(error)
     for name in backend_choice.BACKENDS:
-        version = backend_choice.version(name) if name in present else ""
-        shown = version or f"not installed: {install.missing(name)}"
-        table.add_row(name, Text(shown), Text(f"yes ({source})" if name == used else ""))
+        version = backend_choice.version(name) if name in present else "not installed"
+        table.add_row(name, version, Text(f"yes ({source})" if name == used else ""))
     show(table)
+    for name in backend_choice.BACKENDS:
+        if name not in present:
+            say(f"{name}: {install.missing(name)}")
     if not used:
         raise backend_choice.NoBackend(source)
     return 0

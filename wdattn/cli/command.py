@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Sequence
 
 from wdattn import __version__, backend_choice
-from wdattn.cli import backends, listing, output, report, reproduce, spectra
+from wdattn.cli import backends, listing, new_paper, output, report, reproduce, spectra
 from wdattn.reproduction import StoreBusy, WorkerLost
 
-COMMANDS = (listing, reproduce, report, spectra, backends)
+COMMANDS = (listing, reproduce, report, spectra, new_paper, backends)
 REFUSED = (ValueError, OSError, backend_choice.NoBackend, StoreBusy, WorkerLost)
 """What ends the command with one line and exit code 2."""
 

@@ -58,7 +58,7 @@ def _int8(layer) -> np.ndarray:
         scale = scale.reshape([codes.shape[axes.index(axis)] for axis in kept])
         scale = scale.transpose([kept.index(axis) for axis in axes if axis in kept])
         scale = scale.reshape(
-            [codes.shape[place] if axis in kept else 1 for place, axis in enumerate(axes)]
+            [size if axis in kept else 1 for axis, size in zip(axes, codes.shape, strict=True)]
         )
     return codes / scale
 

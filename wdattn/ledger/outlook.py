@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wdattn.reproduction.design.paper import Paper
-from wdattn.reproduction.design.references import NoneFinite, Unresolved, resolve
 from wdattn.reproduction.design.settings import Settings
-from wdattn.reproduction.run.executor import Executor, Request
+from wdattn.reproduction.run.executor import Executor
+from wdattn.reproduction.run.stacking import Size, stacks
+from wdattn.reproduction.run.wanted import Request
 
 
 @dataclass(frozen=True)
@@ -44,48 +44,45 @@ def outlooks(executor: Executor, requests: Sequence[Request]) -> list[Outlook]:
         executor: what would make the runs.
         requests: what is asked for.
     """
-    plan: dict[str, dict[Settings, set[str]]] = {}
-    pending: dict[str, set[Settings]] = {}
-    for request in requests:
-        at_scale = request.experiment.at(executor.scale)
-        for seed in request.seeds:
-            try:
-                resolve(at_scale, request.arm, seed, executor.find)
-            except NoneFinite:
-                continue
-            except Unresolved:
-                waiting = pending.setdefault(request.experiment.name, set())
-                waiting.add(at_scale.run(request.arm, seed))
-        for name, wanted in executor.expand([request]).items():
-            for settings, columns in wanted.items():
-                plan.setdefault(name, {}).setdefault(settings, set()).update(columns)
-    return [_outlook(executor, name, plan[name], len(pending.get(name, ()))) for name in plan]
+    named, missing, waiting = executor.outlook(requests)
+    experiments = dict.fromkeys([*(one.experiment for one in named.values()), *waiting])
+    return [
+        _outlook(
+            executor,
+            name,
+            [run for run, wanted in named.items() if wanted.experiment == name],
+            [run for run, wanted in missing.items() if wanted.experiment == name],
+            len(waiting.get(name, ())),
+        )
+        for name in experiments
+    ]
 
 
-def _outlook(executor: Executor, name: str, wanted, pending: int) -> Outlook:
-    experiment = executor.paper.experiments()[name]
-    lacking = executor.lacking(experiment, wanted)
-    stacks: dict[tuple, list[Settings]] = {}
-    for settings in lacking or wanted:
-        stacks.setdefault(settings.group(), []).append(settings)
-    sizes = [_size(executor.paper, members) for members in stacks.values()]
+def _outlook(
+    executor: Executor,
+    name: str,
+    named: list[Settings],
+    missing: list[Settings],
+    waiting: int,
+) -> Outlook:
+    sizes: dict[tuple, Size] = {}
+
+    def size(settings: Settings) -> Size:
+        if (kind := settings.group()) not in sizes:
+            sizes[kind] = executor.paper.size(settings)
+        return sizes[kind]
+
+    trained = stacks(missing or named, size, executor.backend, executor.jobs or 1)
+    memory = [size(runs[0]).stack(len(runs), runs[0].precision) for runs in trained]
+    seconds = executor.paper.experiments()[name].at(executor.scale).seconds()
     return Outlook(
         paper=executor.paper.key,
         experiment=name,
-        runs=len(wanted) + pending,
-        stored=len(wanted) - len(lacking),
-        steps=max(settings.steps for settings in wanted),
-        parameters=max(parameters for parameters, _ in sizes),
-        seconds=(len(lacking) + pending) * experiment.at(executor.scale).seconds(),
-        megabytes=max(size for _, size in sizes) / 2**20,
-        searched=pending > 0,
+        runs=len(named) + waiting,
+        stored=len(named) - len(missing),
+        steps=max((settings.steps for settings in named), default=0),
+        parameters=max((size(runs[0]).parameters for runs in trained), default=0),
+        seconds=(len(missing) + waiting) * seconds,
+        megabytes=max(memory, default=0) / 2**20,
+        searched=waiting > 0,
     )
-
-
-def _size(paper: Paper, members: Sequence[Settings]) -> tuple[int, float]:
-    """Parameters of one run, and bytes of a stack of these runs with one step's batches."""
-    system = paper.system(members[0])
-    parameters = sum(weight.size for weight in system.start(members[0]))
-    batch = sum(array.nbytes for array in system.batch(members[0], 0))
-    copies = 2 + system.rule.slots  # weights, gradients, optimizer state
-    return parameters, len(members) * (4 * copies * parameters + 2 * batch)

@@ -8,11 +8,12 @@ apply; a rule is no `keras.optimizers.Optimizer`.
 from wdattn.optimizers import update_rules
 from wdattn.optimizers.adamw import AdamW
 from wdattn.optimizers.coupling import COUPLINGS, Coupling
-from wdattn.optimizers.decay_row import DecayRow
 from wdattn.optimizers.decay_rules import PRESETS, DecayRules
-from wdattn.optimizers.decay_table import DecayTable
+from wdattn.optimizers.decay_table import DecayRow, DecayTable
 from wdattn.optimizers.knob import Knob
 from wdattn.optimizers.layout import Layout
+from wdattn.optimizers.muon import Muon
+from wdattn.optimizers.muon_rule import MuonRule
 from wdattn.optimizers.sgdw import SGDW
 from wdattn.optimizers.update import Update
 from wdattn.optimizers.with_weight_decay import with_weight_decay
@@ -28,6 +29,8 @@ __all__ = [
     "DecayTable",
     "Knob",
     "Layout",
+    "Muon",
+    "MuonRule",
     "Update",
     "update_rules",
     "with_weight_decay",

@@ -1,10 +1,10 @@
-"""What Keras's own optimizers decay: the names that are not public stand in this file alone."""
+"""What Keras's own optimizers decay."""
 
 import re
 
 import keras
 
-from wdattn.backend.keras_optimizers import judged_name
+from wdattn.backend.keras_optimizers import excluding, judged_name, optimizer_of
 
 __all__ = ["excluded_by", "exclusion_patterns", "judged_name", "optimizer_of", "unwrapped"]
 
@@ -16,24 +16,17 @@ def unwrapped(optimizer):
     return optimizer
 
 
-def optimizer_of(optimizer, variable):
-    """The optimizer that moves a variable: an inner one where there are several."""
-    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-        return optimizer._optimizer_map(variable)
-    return optimizer
-
-
 def exclusion_patterns(optimizer) -> list[str]:
     """The `var_names` of the last call of `exclude_from_weight_decay`."""
-    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    _, pattern = excluding(optimizer, None)
     return sorted(pattern.pattern.split("|")) if pattern else []
 
 
 def excluded_by(optimizer, variable) -> str | None:
     """Why a stock optimizer leaves a variable out of its decay; None if it does not."""
-    if optimizer._var_key(variable) in getattr(optimizer, "_exclude_from_weight_decay", ()):
+    listed, pattern = excluding(optimizer, variable)
+    if listed:
         return "excluded by var_list"
-    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
     if pattern is not None and pattern.search(judged_name(variable)):
         found = [p for p in exclusion_patterns(optimizer) if re.search(p, judged_name(variable))]
         return f"excluded by {', '.join(map(repr, found))}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Update:
         ['attention_decay', 'other_decay']
     """
 
-    rule: Any = Adam()  # noqa: RUF009 (frozen)
+    rule: Any = field(default_factory=Adam)
     learning_rate: float | Foreign | Knob = 0.001
     weight_decay: float | Foreign | Knob = 0.0
     decay_rules: str | Sequence | DecayRules = "all"
@@ -90,7 +90,7 @@ class Update:
     after: Callable[[dict[str, Any], Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     def __post_init__(self):
-        if not (callable(self.rule) and hasattr(self.rule, "slots")):
+        if not hasattr(self.rule, "slots"):
             raise ValueError(f"`rule` must be a rule of `update_rules`, got {self.rule!r}")
         choice("coupling", self.coupling, COUPLINGS)
         flag("effective_rate", self.effective_rate)
@@ -139,9 +139,9 @@ class Update:
     @property
     def knobs(self) -> dict[str, str]:
         """Name of each knob to the field that it turns."""
-        given = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        given = [(one.name, getattr(self, one.name)) for one in fields(self)]
         given += [("decay_rules", x) for rule in self.decay_rules.rules for x in rule[1:3]]
-        return {value.name: field for field, value in given if isinstance(value, Knob)}
+        return {value.name: name for name, value in given if isinstance(value, Knob)}
 
     def check_knob(self, name: str, values: Any) -> np.ndarray:
         """The values of a knob, if it can take them.

@@ -11,7 +11,7 @@ from numbers import Real
 
 from keras import ops
 
-from wdattn.arguments import is_real
+from wdattn.arguments import flag, real
 
 
 def adam(gradient, mean, square, step, beta_1, beta_2, epsilon):
@@ -105,7 +105,7 @@ def clip_by_global_norm(gradients, norm):
     Raises:
         ValueError: if the norm is a number that is not positive.
     """
-    if is_real(norm) and norm <= 0:
+    if isinstance(norm, Real) and not norm > 0:
         raise ValueError(f"`norm` must be > 0, got {norm!r}")
     largest = reduce(ops.maximum, [ops.max(ops.abs(gradient)) for gradient in gradients])
     # An eighth: the inverse of 3e38 is denormal, and compilers that take it flush it to 0.
@@ -162,8 +162,7 @@ class Adam:
     def __post_init__(self):
         _below_one("beta_1", self.beta_1)
         _below_one("beta_2", self.beta_2)
-        if not (isinstance(self.epsilon, Real) and 0 < self.epsilon < math.inf):
-            raise ValueError(f"`epsilon` must be positive and finite, got {self.epsilon!r}")
+        real("epsilon", self.epsilon, above=0)
 
     def __call__(self, gradient, slots, step):
         direction, *slots = adam(gradient, *slots, step, self.beta_1, self.beta_2, self.epsilon)
@@ -176,6 +175,8 @@ class SGD:
 
     Args:
         momentum: float in [0, 1). The rate is not multiplied into the buffer.
+        nesterov: whether the direction is g + μ m, one step ahead of the buffer m, as in
+            `torch.optim.SGD`.
 
     Call arguments:
         gradient: tensor of any shape.
@@ -186,13 +187,15 @@ class SGD:
         `(direction, slots)`.
 
     Raises:
-        ValueError: if the momentum is not in its range.
+        ValueError: if an argument is not in its range.
     """
 
     momentum: float = 0.0
+    nesterov: bool = False
 
     def __post_init__(self):
         _below_one("momentum", self.momentum)
+        flag("nesterov", self.nesterov)
 
     @property
     def slots(self) -> int:
@@ -203,9 +206,10 @@ class SGD:
         if not slots:
             return gradient, ()
         direction, buffer = sgd(gradient, *slots, self.momentum)
+        if self.nesterov:
+            direction = gradient + self.momentum * direction
         return direction, (buffer,)
 
 
 def _below_one(name, value):
-    if not (isinstance(value, Real) and 0 <= value < 1):
-        raise ValueError(f"`{name}` must be in [0, 1), got {value!r}")
+    real(name, value, least=0, below=1)

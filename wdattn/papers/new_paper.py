@@ -4,7 +4,7 @@ import re
 import string
 from pathlib import Path
 
-from wdattn.papers import lookup
+from wdattn.papers.lookup import keys
 
 FILES = {
     "__init__.py": '''
@@ -207,7 +207,7 @@ def new_paper(key: str, folder=None) -> Path:
     """
     if not re.fullmatch(r"[a-z]+[0-9]{4}[a-z]?", key):
         raise ValueError(f"`key` must be a name and a year, like 'ahn2024', got {key!r}")
-    if key in lookup.keys():
+    if key in keys():
         raise ValueError(f"`key` must be a new one, {key!r} is taken")
     papers = Path(__file__).parent
     checkout = (papers.parents[1] / "pyproject.toml").exists()

@@ -16,9 +16,10 @@ from wdattn.reproduction.design.watch import at, end, every, last
 from wdattn.reproduction.judge.judgement import Beside, Judgement, Part
 from wdattn.reproduction.judge.records import Records, judge, load
 from wdattn.reproduction.judge.statistics import t_interval
-from wdattn.reproduction.run.executor import Executor, Request
+from wdattn.reproduction.run.executor import Executor
 from wdattn.reproduction.run.progress import Live, Progress
 from wdattn.reproduction.run.store import Store, StoreBusy
+from wdattn.reproduction.run.wanted import Request
 from wdattn.reproduction.run.workers import WorkerLost
 
 __all__ = [

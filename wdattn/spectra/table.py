@@ -13,19 +13,24 @@ _NAMES = ("head", "k", "k/d", "entr.", "stable", "largest", "ratio", "null", "ba
 _OF_SPECTRA = 6  # so many columns come from the singular values alone, the others from factors
 _GAPS = (3, 2, 1)  # blanks between columns: the widest that the terminal has room for
 
-_CAPTION = (
-    "KQ is W_Kᵀ W_Q, VO is P W_V. k: singular values that make up 95 % of their sum. k/d: over "
-    "d_k. entr.: the smooth count, over d_k. stable: stable rank. largest: singular value."
-)
-_FACTORS = (
-    " ratio: nuclear norm over ½(‖A‖² + ‖B‖²), 1 where decay has won. null: that of Gaussian "
-    "factors. bal.: ‖AᵀA − BᵀB‖ over the mean of their norms, 0 where decay has won. rows: "
-    "correlation of the factors' row norms."
-)
-_MERGED = " no factors: the layer trains the product itself, so there is nothing to balance."
-_SHARED = " Heads that share a key have ratio, bal. and rows in common."
-_ROTARY = " Rotary embedding: bal. and rows of KQ are of pairs of units."
-_NORMED = " Queries and keys are normalised: decay does not drive KQ to balance."
+_CAPTION = """
+KQ, VO: W_Kᵀ W_Q and P W_V
+k: singular values that make up 95 % of their sum; k/d: over d_k
+entr.: the smooth count, over d_k; stable: stable rank
+largest: the largest singular value"""
+_FACTORS = """
+ratio: nuclear norm over ½(‖A‖² + ‖B‖²), 1 where decay has won
+null: the ratio of Gaussian factors
+bal.: ‖AᵀA − BᵀB‖ over the mean of their norms, 0 where decay has won
+rows: correlation of the two factors' row norms"""
+_MERGED = """
+no factors: the layer trains the product itself, nothing to balance"""
+_SHARED = """
+Heads that share a key have ratio, bal. and rows in common."""
+_ROTARY = """
+Rotary embedding: bal. and rows of KQ are of pairs of units."""
+_NORMED = """
+Queries and keys are normalised: decay does not drive KQ to balance."""
 
 
 class SpectraTable:
@@ -58,8 +63,8 @@ class SpectraTable:
         lines = [tuple(_cells(row)) for row in self.rows]
         full = [_NAMES, *(cells for cells in lines if len(cells) == len(_NAMES))]
         widths = [
-            max(len(cells[place]) for cells in (lines if place < _OF_SPECTRA else full))
-            for place in range(len(_NAMES))
+            max(len(cells[column]) for cells in (lines if column < _OF_SPECTRA else full))
+            for column in range(len(_NAMES))
         ]
         widths = [max(pair) for pair in zip(widths, map(len, _NAMES), strict=True)]
         room = options.max_width - sum(widths)

@@ -67,10 +67,10 @@ def parse_json(text: bytes, where: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError("a name that an object has twice")
-    return found
+    return members
 
 
 def _no_constant(name: str) -> None:

@@ -116,11 +116,11 @@ def is_safetensors(path: str | Path) -> bool:
 def _parts(path: Path) -> dict[Path, set[str]]:
     """The files that an index names, and the tensors that it expects in each."""
     index = read_json(path)
-    places = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(places, dict):
+    weight_map = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weight_map, dict):
         raise ValueError(f"{path} must be an index with a `weight_map`, got {reprlib.repr(index)}")
     parts: dict[Path, set[str]] = {}
-    for name, file in places.items():
+    for name, file in weight_map.items():
         parts.setdefault(path.parent / _file_name(file, path), set()).add(name)
     return parts
 

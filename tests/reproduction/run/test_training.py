@@ -5,14 +5,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wdattn.reproduction.run.training import Member, train
+from tests.toy2024.system import KERNEL
+from wdattn.reproduction.run.integrity import digest
+from wdattn.reproduction.run.member import Member
+from wdattn.reproduction.run.training import train
 
 STEPS = 12
 
 
 def twin(settings, system):
     """Losses and iterates of one run in float64 NumPy: SGD with momentum, decay and clipping."""
-    kernel, bias = (weight.astype("float64") for weight in system.start(settings))
+    kernel, bias = (weight.astype("float64") for weight in system.start(settings).values())
     buffers = np.zeros((3, 1)), np.zeros(1)
     losses, iterates = [], [(kernel, bias)]
     for step in range(settings.steps):
@@ -47,6 +50,21 @@ CHANGES = (
 )
 
 
+def lasting(members):
+    """The members, with their last weights kept."""
+    return [dataclasses.replace(one, keep=(one.settings.steps,)) for one in members]
+
+
+def keeping(kept):
+    """Puts the weights that are kept where the test can see them."""
+
+    def keep(run, step, weights):
+        kept[run, step] = weights
+        return digest(weights)
+
+    return keep
+
+
 @pytest.fixture
 def stack(toy):
     return members(toy, WATCH, *CHANGES)
@@ -54,13 +72,17 @@ def stack(toy):
 
 def test_each_run_takes_the_twins_path(stack, system, measures):
     built = system(stack[0].settings)
-    for member, (columns, weights) in zip(stack, train(stack, built, measures), strict=True):
+    last = {}
+    results = train(lasting(stack), built, measures, keep=keeping(last))
+    for run, (member, trained) in enumerate(zip(stack, results, strict=True)):
+        columns, weights = trained.columns, last[run, STEPS]
         losses, iterates = twin(member.settings, built)
         np.testing.assert_allclose(columns["loss"][1], losses, rtol=2e-5)
         np.testing.assert_array_equal(columns["loss"][0], range(STEPS))
-        for found, expected in zip(weights, iterates[-1], strict=True):
-            np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
-            assert found.dtype == "float32"
+        for weight, expected in zip(weights.values(), iterates[-1], strict=True):
+            np.testing.assert_allclose(weight, expected, rtol=2e-5, atol=1e-6)
+            assert weight.dtype == "float32"
+        assert trained.weights == trained.kept[STEPS] == digest(weights)
         # Iterate t is the one before step t; the last look is after the last step.
         heights = [np.linalg.norm(iterates[t][0]) for t in (0, 5, STEPS)]
         np.testing.assert_allclose(columns["height"][1], heights, rtol=2e-5)
@@ -79,16 +101,17 @@ def test_a_column_is_measured_only_where_it_is_watched(toy, system, measures):
         Member(run, {"loss": (3,)}),
         Member(dataclasses.replace(run, seed=1), {"height": (2,)}),
     ]
-    (first, _), (second, _) = train(asked, system(run), measures)
-    assert set(first) == {"loss"} and set(second) == {"height"}
+    first, second = train(asked, system(run), measures)
+    assert set(first.columns) == {"loss"} and set(second.columns) == {"height"}
 
 
 def same(one, other):
-    for (columns, weights), (others, other_weights) in zip(one, other, strict=True):
-        assert set(columns) == set(others)
-        pairs = [pair for name in columns for pair in zip(columns[name], others[name], strict=True)]
-        for old, new in [*pairs, *zip(weights, other_weights, strict=True)]:
-            assert old.shape == new.shape and old.tobytes() == new.tobytes()
+    for mine, theirs in zip(one, other, strict=True):
+        assert set(mine.columns) == set(theirs.columns)
+        for name in mine.columns:
+            for old, new in zip(mine.columns[name], theirs.columns[name], strict=True):
+                assert old.shape == new.shape and old.tobytes() == new.tobytes()
+        assert (mine.weights, mine.kept) == (theirs.weights, theirs.kept)
     return True
 
 
@@ -145,10 +168,10 @@ def test_runs_of_one_seed_and_stream_share_their_batches(toy, system, measures):
 def test_a_look_at_given_weights_takes_no_step(toy, system, measures):
     run = toy(steps=0, learning_rate=0.05)
     built = system(run)
-    ((columns, weights),) = train([Member(run, {"height": (0,)})], built, measures)
-    for found, given in zip(weights, built.start(run), strict=True):
-        np.testing.assert_array_equal(found, given)
-    np.testing.assert_allclose(columns["height"][1], [np.linalg.norm(weights[0])], rtol=1e-6)
+    (trained,) = train([Member(run, {"height": (0,)})], built, measures)
+    assert trained.weights == digest(built.start(run))
+    kernel = built.start(run)[KERNEL]
+    np.testing.assert_allclose(trained.columns["height"][1], [np.linalg.norm(kernel)], rtol=1e-6)
 
 
 def test_after_a_weight_that_is_not_finite_cells_are_nan(toy, system, measures):
@@ -156,14 +179,16 @@ def test_after_a_weight_that_is_not_finite_cells_are_nan(toy, system, measures):
 
     def noting(snapshot):
         calls.append(snapshot.step)
-        assert all(np.isfinite(weight).all() for weight in snapshot.weights)
+        assert all(np.isfinite(weight).all() for weight in snapshot.weights.values())
         return [snapshot.step, 1.0]
 
     watch = {"loss": range(STEPS), "width": (0, 1, 6, STEPS)}
     asked = members(toy, watch, {"learning_rate": 1e38}, {})
     built = system(asked[0].settings)
-    (lost, weights), (kept, _) = train(asked, built, {**measures, "width": noting})
-    assert not np.isfinite(weights[0]).any()
+    last = {}
+    results = train(lasting(asked), built, {**measures, "width": noting}, keep=keeping(last))
+    lost, kept = (trained.columns for trained in results)
+    assert not np.isfinite(last[0, STEPS][KERNEL]).any()
     np.testing.assert_array_equal(lost["width"][1][[0, 2, 3]], [[0, 1], [np.nan] * 2, [np.nan] * 2])
     assert not np.isfinite(lost["loss"][1][3:]).any()
     assert np.isfinite(kept["loss"][1]).all()
@@ -192,10 +217,12 @@ def test_skipped_steps_are_a_column(toy, system, measures):
 
     asked = [Member(run, {"skipped": (0, 2, 4), "loss": (0, 1)})]
     guarded = dataclasses.replace(built, batch=batch, skip_nonfinite=True)
-    ((columns, weights),) = train(asked, guarded, measures)
-    np.testing.assert_array_equal(columns["skipped"][1], [0, 1, 1])
-    assert not np.isfinite(columns["loss"][1][1])
-    assert all(np.isfinite(weight).all() for weight in weights)
-    ((columns, weights),) = train(asked, dataclasses.replace(built, batch=batch), measures)
-    np.testing.assert_array_equal(columns["skipped"][1], [0, 0, 0])
-    assert not any(np.isfinite(weight).all() for weight in weights)
+    last = {}
+    (trained,) = train(lasting(asked), guarded, measures, keep=keeping(last))
+    np.testing.assert_array_equal(trained.columns["skipped"][1], [0, 1, 1])
+    assert not np.isfinite(trained.columns["loss"][1][1])
+    assert all(np.isfinite(weight).all() for weight in last[0, 4].values())
+    unguarded = dataclasses.replace(built, batch=batch)
+    (trained,) = train(lasting(asked), unguarded, measures, keep=keeping(last))
+    np.testing.assert_array_equal(trained.columns["skipped"][1], [0, 0, 0])
+    assert not any(np.isfinite(weight).all() for weight in last[0, 4].values())

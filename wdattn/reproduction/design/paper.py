@@ -11,6 +11,7 @@ from wdattn.reproduction.design.claim import Claim
 from wdattn.reproduction.design.experiment import Arm, Experiment
 from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.run.digest import build_digest
+from wdattn.reproduction.run.stacking import Size, size_of
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,15 @@ class Paper:
     def system(self, settings: Settings):
         """Model, loss, update rule, start and batches for runs like this one; loads Keras."""
         return self._part(settings.system_module).build(settings)
+
+    def size(self, settings: Settings) -> Size:
+        """What a run like this one keeps in memory; loads Keras.
+
+        The system's module says so in a function `size` of the settings where its model is large or
+        its data not at hand; else the system is built and a batch drawn.
+        """
+        own = getattr(self._part(settings.system_module), "size", None)
+        return size_of(self.system(settings), settings) if own is None else own(settings)
 
     def measures(self, settings: Settings) -> Mapping[str, Callable]:
         """Column to measure, for runs like this one; loads Keras."""

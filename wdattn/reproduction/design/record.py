@@ -17,14 +17,13 @@ class Record:
         settings: the run.
         columns: name to `(steps, values)`, where `steps` is `(times,)` and `values` is
             `(times, ...)`.
-        manifest: how it was made: run id, build, backend, versions, seconds.
-        weights: the last iterate, in the order of the run's start.
+        manifest: how it was made: run id, build, backend, versions, seconds; digests of its last
+            weights and of those that are kept.
     """
 
     settings: Settings
     columns: dict[str, tuple[np.ndarray, np.ndarray]]
     manifest: dict[str, Any] = field(default_factory=dict)
-    weights: tuple[np.ndarray, ...] = ()
 
     @property
     def id(self) -> str:
@@ -33,7 +32,7 @@ class Record:
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """The iterates whose weights the store has."""
+        """The iterates whose weights were kept."""
         return tuple(self.manifest.get("kept", ()))
 
     def __getitem__(self, column: str) -> np.ndarray:

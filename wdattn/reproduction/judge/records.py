@@ -9,7 +9,7 @@ from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.judge.judgement import Judgement, judge_runs
 from wdattn.reproduction.judge.versions import drifted
-from wdattn.reproduction.run.store import Store
+from wdattn.reproduction.run.store import Store, folders_of
 
 
 class Records(Sequence):
@@ -59,8 +59,8 @@ def load(folder) -> Records:
         ValueError: if there is no finished run below it.
     """
     folder = Path(folder)
-    stores = sorted({path.parent.parent for path in folder.glob("**/runs/*.npz")})
-    records = [record for store in stores for record in Store(store, warnings.warn).records()]
+    stores = [Store(store, warnings.warn) for store in folders_of(folder)]
+    records = [record for store in stores for record in store.records()]
     if not records:
         raise ValueError(f"`folder` must hold finished runs, got {str(folder)!r}, which has none")
     return Records(records)

@@ -1,6 +1,6 @@
 """What a stack of runs has measured so far: an array for each run, column and iterate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -33,6 +33,11 @@ class Cells:
     def columns(self, run: int) -> Columns:
         """The columns of one run: name to iterates `(times,)` and values `(times, ...)`."""
         return {name: self._stacked(run, name) for of, name in self._columns if of == run}
+
+    def iterates(self) -> Iterator[tuple[int, str, set[int]]]:
+        """Each run and column, and the iterates that it has cells of."""
+        for (run, name), cells in self._columns.items():
+            yield run, name, set(cells)
 
     def _stacked(self, run, name):
         cells, shape = self._columns[run, name], self._shapes[name]

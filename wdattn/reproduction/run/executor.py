@@ -1,58 +1,21 @@
 """Makes the runs that are missing: resolves references, stacks what can be stacked, resumes."""
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from wdattn.reproduction.design.experiment import Arm, AtScale, Experiment
 from wdattn.reproduction.design.paper import Paper
 from wdattn.reproduction.design.record import Record
-from wdattn.reproduction.design.references import NoneFinite, Unresolved, look_up, resolve
 from wdattn.reproduction.design.settings import Settings
-from wdattn.reproduction.run.cells import Cells
+from wdattn.reproduction.run.member import Member, Trained
 from wdattn.reproduction.run.progress import Progress
 from wdattn.reproduction.run.stack import Outcome, Stack
 from wdattn.reproduction.run.store import Store
+from wdattn.reproduction.run.tasks import Task, Tasks
+from wdattn.reproduction.run.wanted import Plan, Request, expand, starts, united
 from wdattn.reproduction.run.workers import Workers, checked_jobs
-
-Wanted = dict[Settings, set[str]]
-Plan = dict[str, Wanted]
-
-
-@dataclass(frozen=True)
-class Request:
-    """An arm that somebody reads, on which seeds and in which column.
-
-    Args:
-        experiment: whose runs they are.
-        arm: settings that differ from the experiment's; may hold references.
-        seeds: one run each.
-        column: what is measured.
-    """
-
-    experiment: Experiment
-    arm: Arm
-    seeds: tuple[int, ...]
-    column: str
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A stack to train, its runs as the store names them; `fresh`: the store has not seen it.
-
-    One without a name is a replay, of which only the columns of the runs `only` are kept.
-    """
-
-    experiment: Experiment
-    entries: list[dict[str, Any]]
-    name: str | None = None
-    fresh: bool = False
-    only: frozenset[Settings] = frozenset()
 
 
 class Executor:
@@ -95,204 +58,126 @@ class Executor:
         self.progress = progress or Progress()
         self.checkpoint_seconds = checkpoint_seconds
         self.jobs = checked_jobs(jobs)
-        self._known: dict[Settings, Record] = {}
+        self._ids: dict[Settings, str] = {}
 
     def find(self, settings: Settings) -> Record | None:
         """The record of that run under today's code and this backend, or None."""
-        if settings not in self._known:
-            record = self.store.get(self._id(settings))
-            if record is not None:
-                self._known[settings] = record
-        return self._known.get(settings)
+        return self.store.get(self._id(settings))
 
     def fulfil(self, requests: Sequence[Request]) -> None:
-        """Makes every run and column that the requests need and the store lacks."""
-        with Workers(self.jobs, self.versions, self.progress) as workers:
-            made: Plan = {}
-            while (plan := self.expand(requests)) != made:
-                self._make(plan, workers)
-                made = plan
+        """Makes every run and column that the requests need and the store lacks.
 
-    def expand(self, requests: Sequence[Request]) -> Plan:
-        """Experiment name to the runs and columns that the requests name, once each.
-
-        A run that waits for others stands for those.
+        What can be named is made, what needs it is named then, until nothing is left to make.
         """
-        plan: Plan = {}
-        for request in requests:
-            at_scale = request.experiment.at(self.scale)
-            for seed in request.seeds:
-                try:
-                    settings = resolve(at_scale, request.arm, seed, self.find)
-                except NoneFinite:  # nothing to run; the judge says why
-                    continue
-                except Unresolved as missing:
-                    for need in missing.needs:
-                        wanted = plan.setdefault(need.experiment.name, defaultdict(set))
-                        wanted[need.settings].update(need.columns)
-                    continue
-                wanted = plan.setdefault(request.experiment.name, defaultdict(set))
-                wanted[settings].add(request.column)
-        return plan
+        with Workers(self.jobs, self.versions, self.progress) as workers:
+            tasks = self._tasks(workers.count)
+            while self._make(self._plan(requests, tasks), tasks, workers):
+                pass
 
-    def lacking(self, experiment: Experiment, wanted: Wanted) -> Wanted:
-        """What of `wanted` the store does not hold, at the iterates that the experiment watches."""
-        missing = {}
-        for settings, columns in wanted.items():
-            rest = {
-                column
-                for column in columns
-                if look_up(self.find, self._at(experiment), settings, (column,)) is None
-            }
-            if rest:
-                missing[settings] = rest
-        return missing
+    def outlook(self, requests: Sequence[Request]) -> tuple[Plan, Plan, dict[str, set[Settings]]]:
+        """What the requests name or need now, what of it is missing, and what cannot be named yet.
 
-    def _at(self, experiment: Experiment) -> AtScale:
-        return experiment.at(self.scale)
+        Args:
+            requests: as for `fulfil`; nothing is made.
+        """
+        named, needed, waiting = expand(requests, self.scale, self.find)
+        whole = united(needed, named)
+        return whole, self._tasks(self.jobs or 1).lacking(whole), waiting
 
-    def _make(self, plan: Plan, workers: Workers) -> None:
-        self._train(self._resumed(plan), workers)
-        for _ in plan:  # a run of several experiments is made for one, replayed for the next
-            self._train(self._replays(plan), workers)
-            if not self._train(self._fresh(plan), workers):
-                return
+    def _tasks(self, jobs: int) -> Tasks:
+        return Tasks(self.paper, self.scale, self.store, self.backend, jobs, self._id)
 
-    def _resumed(self, plan: Plan) -> Iterator[_Task]:
-        """Stacks that a killed call left and this one needs, whole."""
-        experiments = self.paper.experiments()
-        for name, manifest in self.store.stacks().items():
-            of, entries = manifest["experiment"], manifest["members"]
-            if of not in plan or not all(self._is_current(experiments[of], e) for e in entries):
-                continue
-            members = list(map(self._settings, entries))
-            if all(self.find(member) is not None for member in members):
-                self.store.finish(name)
-            elif any(member in plan[of] for member in members):
-                yield _Task(experiments[of], entries, name)
+    def _plan(self, requests: Sequence[Request], tasks: Tasks) -> Plan:
+        """All that can be made now, with the weights that the missing runs start from."""
+        named, needed, _ = expand(requests, self.scale, self.find)
+        plan = united(needed, named)
+        while True:
+            whole = united(plan, starts(tasks.lacking(plan), self.store.get))
+            if whole == plan:
+                return plan
+            plan = whole
 
-    def _fresh(self, plan: Plan) -> Iterator[_Task]:
-        """Stacks of the runs that nobody made yet."""
-        begun: set[Settings] = set()
-        for name, wanted in plan.items():
-            experiment = self.paper.experiments()[name]
-            groups: dict[tuple, list[Settings]] = defaultdict(list)
-            missing = self.lacking(experiment, wanted)
-            for settings in [s for s in missing if s not in begun]:
-                groups[settings.group()].append(settings)
-            begun |= missing.keys()
-            for members in groups.values():
-                members.sort(key=self._id)
-                entries = [
-                    {
-                        "id": self._id(member),
-                        "settings": member.packed(),
-                        "watch": self._at(experiment).watching(member, missing[member]),
-                    }
-                    for member in members
-                ]
-                ids = "".join(map(self._id, members)).encode()
-                stack = hashlib.sha256(ids).hexdigest()[:16]
-                yield _Task(experiment, entries, stack, fresh=True)
+    def _make(self, plan: Plan, tasks: Tasks, workers: Workers) -> bool:
+        """Makes what can be made now, and says whether there was anything."""
+        made = self._train(tasks.resumed(tasks.lacking(plan)), tasks, workers)
+        made |= self._train([*tasks.fresh(plan), *tasks.replays(plan)], tasks, workers)
+        return made
 
-    def _is_current(self, experiment, entry) -> bool:
-        """Whether this call would make that run, and look at it at those iterates."""
-        try:
-            settings = self._settings(entry)
-            watch = self._at(experiment).watching(settings, entry["watch"])
-        except (LookupError, TypeError, ValueError):  # of settings or columns that are no more
-            return False
-        return entry["id"] == self._id(settings) and entry["watch"] == watch
-
-    def _replays(self, plan: Plan) -> Iterator[_Task]:
-        """Finished stacks once more, for columns that nobody asked for then."""
-        for name, wanted in plan.items():
-            experiment = self.paper.experiments()[name]
-            missing = self.lacking(experiment, wanted)
-            stacks: dict[str, tuple[list[dict], set[Settings]]] = {}
-            for settings in missing:
-                if (record := self.find(settings)) is not None:
-                    stack = record.manifest["stack"]
-                    stacks.setdefault(str(stack), (stack, set()))[1].add(settings)
-            for stack, members in stacks.values():
-                entries = [
-                    {**e, "watch": self._at(experiment).watching(s, missing.get(s, ()))}
-                    for e in stack
-                    for s in [self._settings(e)]
-                ]
-                yield _Task(experiment, entries, only=frozenset(members))
-
-    def _train(self, tasks: Iterator[_Task], workers: Workers) -> bool:
+    def _train(self, chosen: Iterator[Task] | list[Task], tasks: Tasks, workers: Workers) -> bool:
         """Trains the stacks, keeps what was measured, and says whether there were any."""
-        chosen = list(tasks)
-        for task, outcome in workers.train(chosen, self._begin, self._seconds):
+        chosen = list(chosen)
+        begin = partial(self._begin, tasks)
+        for task, outcome in workers.train(chosen, begin, self._seconds):
+            for line in outcome.notes:
+                self.progress.note(line)
             self._keep(task, outcome)
         return bool(chosen)
 
-    def _seconds(self, task: _Task) -> float:
+    def _seconds(self, task: Task) -> float:
         """What it takes, as the experiment says; 0 where it does not."""
-        return len(task.entries) * self._at(task.experiment).seconds()
+        experiment = self.paper.experiments().get(task.manifest["experiment"])
+        if experiment is None or self.scale not in experiment.scales:
+            return 0.0
+        return len(task.members) * experiment.at(self.scale).seconds()
 
-    def _begin(self, task: _Task) -> Stack:
-        name, entries = task.experiment.name, task.entries
+    def _begin(self, tasks: Tasks, task: Task) -> Stack | None:
+        """The stack of a task; None if the weights that a run starts from turn out to be broken."""
+        given = [tasks.given(settings) for settings in task.members]
+        if None in given:
+            return None
         if task.fresh:
-            self.store.begin(str(task.name), {"experiment": name, "members": entries})
+            self.store.stacks.begin(task.manifest)
         return Stack(
             self.paper,
-            self.paper.build(self._settings(entries[0])),
-            f"{self.paper.key} {name}: {len(entries)} runs",
-            [(self._settings(entry), entry["watch"]) for entry in entries],
-            self.store.resume(task.name) if task.name else None,
+            f"{self.paper.key} {task.manifest['experiment']}: {len(task.members)} runs",
+            [
+                Member(settings, entry["watch"], entry["keep"], own)
+                for settings, entry, own in zip(
+                    task.members, task.manifest["members"], given, strict=True
+                )
+            ],
+            task.manifest,
             self.store.folder,
-            task.name,
+            task.only is not None,
             self.checkpoint_seconds,
         )
 
-    def _keep(self, task: _Task, outcome: Outcome) -> None:
-        results, seconds = outcome
-        pairs = zip(task.entries, results, strict=True)
-        if task.name is None:
-            for entry, (columns, weights) in pairs:
-                if self._settings(entry) in task.only:
-                    self._merge(entry, columns, weights)
+    def _keep(self, task: Task, outcome: Outcome) -> None:
+        pairs = list(zip(task.members, outcome.members, strict=True))
+        if task.only is not None:
+            for settings, trained in pairs:
+                if settings in task.only:
+                    self._add(settings, trained)
             return
+        told = {k: v for k, v in task.manifest.items() if k != "members"}
         shared = {
-            "experiment": task.experiment.name,
-            "scale": self.scale,
-            "stack": [{k: v for k, v in e.items() if k != "watch"} for e in task.entries],
-            "seconds": round(seconds / len(results), 2),
-            "build": self.paper.build(self._settings(task.entries[0])),
-            "backend": self.backend,
+            **told,
+            "members": [{k: e[k] for k in ("id", "settings")} for e in task.manifest["members"]],
+            "seconds": round(outcome.seconds / len(pairs), 2),
             "versions": self.versions,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        for entry, (columns, weights) in pairs:
-            settings = self._settings(entry)
-            if self.find(settings) is None:  # a killed call may have saved some of them
-                self.store.save(entry["id"], Record(settings, columns, shared, weights))
-        self.store.finish(task.name)
+        records = []
+        for settings, trained in pairs:
+            if self.find(settings) is None:
+                own = {"id": self._id(settings), "weights": trained.weights, "kept": trained.kept}
+                records.append(Record(settings, trained.columns, {**shared, **own}))
+        if records:  # a killed call may have saved them
+            self.store.add(records)
+        self.store.stacks.finish(task.manifest["stack"])
 
-    def _merge(self, entry, columns, weights):
-        """Adds replayed columns to a record, if the replay met its weights bit for bit."""
-        settings = self._settings(entry)
-        if (record := self.find(settings)) is None:  # an earlier replay just discarded it
-            return
-        self._known.pop(settings)
-        same = len(weights) == len(record.weights) and all(
-            np.array_equal(new, old, equal_nan=True)
-            for new, old in zip(weights, record.weights, strict=True)
-        )
-        if same:
-            cells = Cells()
-            cells.extend(0, record.columns)
-            cells.extend(0, columns)
-            self.store.save(entry["id"], replace(record, columns=cells.columns(0)))
+    def _add(self, settings: Settings, trained: Trained) -> None:
+        """Adds what a replay measured to a record, if it met the same weights bit for bit."""
+        record = self.find(settings)
+        if trained.weights == record.manifest["weights"]:
+            manifest = {**record.manifest, "kept": trained.kept}
+            self.store.add([replace(record, columns=trained.columns, manifest=manifest)])
         else:
-            self.store.discard(entry["id"], "a replay did not meet its weights bit for bit")
-
-    @staticmethod
-    def _settings(entry) -> Settings:
-        return Settings.unpacked(entry["settings"])
+            why = "a replay did not meet its weights bit for bit"
+            self.store.discard(record.manifest["id"], why)
 
     def _id(self, settings: Settings) -> str:
-        return settings.run_id(self.paper.build(settings), self.backend)
+        if settings not in self._ids:
+            build = self.paper.build(settings)
+            self._ids[settings] = settings.run_id(build, self.backend)
+        return self._ids[settings]

@@ -63,14 +63,14 @@ class Workers:
     def train(
         self,
         tasks: Sequence[Task],
-        begin: Callable[[Task], Stack],
+        begin: Callable[[Task], Stack | None],
         seconds: Callable[[Task], float],
     ) -> Iterator[tuple[Task, Outcome]]:
         """Trains a stack for each task; in this process where workers cannot, or do not pay.
 
         Args:
             tasks: what the stacks are known by.
-            begin: gives a task's stack; called when the stack's turn has come.
+            begin: gives a task's stack, or None to leave it out; called when its turn has come.
             seconds: about how long a task takes; the longest go first.
 
         Returns:
@@ -89,7 +89,8 @@ class Workers:
                 else:
                     yield task, outcome
         for task in tasks:
-            stack = begin(task)
+            if (stack := begin(task)) is None:
+                continue
             with self._bar(stack) as advance:
                 outcome = stack.train(advance)
             yield task, outcome
@@ -101,7 +102,8 @@ class Workers:
         with contextlib.ExitStack() as bars:
             while True:
                 while idle and (task := next(waiting, None)) is not None:
-                    stack = begin(task)
+                    if (stack := begin(task)) is None:
+                        continue
                     if (data := stack.packed()) is None:
                         yield task, None
                     else:
@@ -120,7 +122,7 @@ class Workers:
                     yield task, worker.end(future)
 
     def _bar(self, stack):
-        return self.progress.stack(stack.label, stack.runs[0][0].steps)
+        return self.progress.stack(stack.label, stack.steps)
 
     def _all(self) -> list["_Worker"]:
         if not self._workers:
@@ -135,9 +137,9 @@ class Workers:
 class _Worker:
     """One process, which trains one stack at a time."""
 
-    def __init__(self, context, place):
+    def __init__(self, context, settling):
         self.taken = context.RawValue("q", 0)
-        self.pool = ProcessPoolExecutor(1, context, _settle, (*place, self.taken))
+        self.pool = ProcessPoolExecutor(1, context, _settle, (*settling, self.taken))
 
     def begin(self, data, bar, advance) -> Future:
         self.bar, self.advance, self.told = bar, advance, 0
@@ -199,7 +201,7 @@ def _shares(count: int) -> list[list[int]]:
     """The cores dealt out to that many workers; where there are fewer cores, some share one."""
     every = _cores()
     dealt = [list(map(int, share)) for share in np.array_split(every, min(count, len(every)))]
-    return [dealt[place % len(dealt)] for place in range(count)]
+    return [dealt[worker % len(dealt)] for worker in range(count)]
 
 
 # In a worker

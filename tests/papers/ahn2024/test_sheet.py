@@ -9,25 +9,18 @@ import pytest
 
 from wdattn.data import in_context_regression
 from wdattn.papers import lookup
-from wdattn.papers.ahn2024 import measures, network, reductions, system
-from wdattn.papers.ahn2024.experiments import (
-    ADAM,
-    BASE,
-    DEPTH_NOISE,
-    FEWER,
-    FEWER_CONTEXTS,
-    GAMMA,
-    LARGE,
-    NETWORK,
-    NETWORK_NOISE,
-    NOISE,
-    SGDM,
-    SOFTMAX,
-    SPHERE,
-)
+from wdattn.papers.ahn2024 import experiments, measures, network, system
+from wdattn.papers.ahn2024.arms import ADAM, FEWER, GAMMA, SGDM, SPHERE
+from wdattn.papers.ahn2024.experiments import BASE, FEWER_CONTEXTS, NETWORK, NOISE
+from wdattn.papers.ahn2024.findings.depth import DEPTH_NOISE
+from wdattn.papers.ahn2024.findings.directional_smoothness import directional_smoothness
+from wdattn.papers.ahn2024.findings.generalized_smoothness import smoothness_slope
+from wdattn.papers.ahn2024.findings.larger_model import LARGE
+from wdattn.papers.ahn2024.findings.nonlinear import NETWORK_NOISE
+from wdattn.papers.ahn2024.findings.softmax import SOFTMAX_RUNS
 from wdattn.papers.ahn2024.settings import RATES, Noise, Regression
 from wdattn.reproduction import Record, Snapshot
-from wdattn.reproduction.design.references import trials
+from wdattn.reproduction.design.references import Unresolved, resolve
 from wdattn.reproduction.run.training import Member, train
 
 PAPER = lookup("ahn2024")
@@ -50,9 +43,9 @@ SMALL = Regression(batch=16, steps=12, evaluation_prompts=32).filled()
         (ADAM | {"learning_rate": 0.3, "clipnorm": 0.2}, 0.3, 0.2),
     ],
 )
-def test_rates_and_clipping_norms_are_the_authors(changes, learning_rate, clip):
-    run = BASE.run("laptop", changes, 0)
-    assert (run.learning_rate, run.clipnorm) == (learning_rate, clip)
+def test_rates_and_clipping_norms_are_the_authors(changes, learning_rate, clipnorm):
+    run = BASE.at("laptop").run(changes, 0)
+    assert (run.learning_rate, run.clipnorm) == (learning_rate, clipnorm)
 
 
 def test_a_setting_without_a_rate_of_the_authors_raises_and_lists():
@@ -63,64 +56,64 @@ def test_a_setting_without_a_rate_of_the_authors_raises_and_lists():
 
 
 def test_the_papers_values_are_the_defaults():
-    run = BASE.run("paper", {}, 3)
+    run = BASE.at("paper").run({}, 3)
     assert (run.layers, run.dim, run.context, run.batch, run.steps) == (3, 5, 20, 1000, 10_000)
     assert run.weight_decay == 0 and run.evaluation_prompts == 1000
-    assert NETWORK.run("paper", {}, 0).batch == 2000
-    assert len(NETWORK.scale("paper").seed_list()) == 5
-    large = LARGE.run("paper", {}, 0)
+    assert NETWORK.at("paper").run({}, 0).batch == 2000
+    assert len(NETWORK.at("paper").seeds) == 5
+    large = LARGE.at("paper").run({}, 0)
     assert (large.layers, large.dim, large.context) == (8, 20, 60)
-    assert NOISE.run("paper", {}, 0).noise_batches == 10_000
-    assert NOISE.run("paper", {}, 0).reference_factor == 100
+    assert NOISE.at("paper").run({}, 0).noise_batches == 10_000
+    assert NOISE.at("paper").run({}, 0).reference_factor == 100
 
 
 def test_laptop_scale_is_the_sheets():
-    assert [len(BASE.scale(name).seed_list()) for name in ("smoke", "laptop", "paper")] == [2, 6, 6]
-    run = BASE.run("laptop", {}, 0)
+    assert [len(BASE.at(name).seeds) for name in ("smoke", "laptop", "paper")] == [2, 6, 6]
+    run = BASE.at("laptop").run({}, 0)
     assert (run.batch, run.steps, run.layers) == (256, 1300, 3)
-    probe = NOISE.run("laptop", {}, 0)
+    probe = NOISE.at("laptop").run({}, 0)
     assert (probe.batch, probe.noise_batches, probe.steps) == (256, 3000, 0)
-    assert len(NOISE.scale("laptop").seed_list()) == 5
-    assert FEWER_CONTEXTS.run("laptop", {}, 0).batch == 1000
-    assert FEWER_CONTEXTS.run("laptop", {}, 0).steps == 1260
-    assert SOFTMAX.run("laptop", {}, 0).steps == 800
+    assert len(NOISE.at("laptop").seeds) == 5
+    assert FEWER_CONTEXTS.at("laptop").run({}, 0).batch == 1000
+    assert FEWER_CONTEXTS.at("laptop").run({}, 0).steps == 1260
+    assert SOFTMAX_RUNS.at("laptop").run({}, 0).steps == 800
     for experiment in (DEPTH_NOISE, NETWORK_NOISE):
-        assert len(experiment.scale("laptop").seed_list()) == 8
-        assert experiment.run("laptop", {}, 0).noise_batches == 3000
+        assert len(experiment.at("laptop").seeds) == 8
+        assert experiment.at("laptop").run({}, 0).noise_batches == 3000
 
 
 @pytest.mark.parametrize("covariates", ["normal", "gamma", "sphere", "network"])
 @pytest.mark.parametrize("arm", [SGDM, ADAM])
-def test_at_paper_scale_rates_are_searched_in_a_grid_with_the_authors_choices(setting, arm):
-    experiment = NETWORK if setting == "network" else BASE
-    grid = {
-        run.learning_rate for run, _ in trials(experiment, "paper", arm | {"covariates": setting})
-    }
-    assert len(grid) == (4 if setting == "network" else 10)
+def test_at_paper_scale_rates_are_searched_in_a_grid_with_the_authors_choices(covariates, arm):
+    at_scale = (NETWORK if covariates == "network" else BASE).at("paper")
+    with pytest.raises(Unresolved) as missing:
+        resolve(at_scale, arm | {"covariates": covariates}, 0, lambda run: None)
+    trials = [need.settings for need in missing.value.needs]
+    grid = {run.learning_rate for run in trials}
+    assert len(grid) == (4 if covariates == "network" else 10)
     chosen = {
         rate
         for (law, _, rule), rate in RATES.items()
-        if (law, {"optimizer": rule}) == (setting, arm)
+        if (law, {"optimizer": rule}) == (covariates, arm)
     }
     assert chosen and chosen <= grid
-    seeds = {run.seed for run, _ in trials(experiment, "paper", arm | {"covariates": setting})}
-    assert not seeds & set(experiment.scale("paper").seed_list())
+    assert not {run.seed for run in trials} & set(at_scale.seeds)
 
 
 def test_the_nonlinear_task_has_one_size():
-    with pytest.raises(ValueError, match="`layers` must be 3 with setting 'network', got 8"):
+    with pytest.raises(ValueError, match="`layers` must be 3 with covariates 'network', got 8"):
         Regression(covariates="network", layers=8)
 
 
 @pytest.mark.parametrize("scale", ["laptop", "paper"])
 def test_what_is_watched_is_the_sheets(scale):
-    steps = BASE.run(scale, {}, 0).steps
-    assert BASE.times(scale, "condition", steps) == (750, 1250)
-    assert BASE.times(scale, "loss", steps) == tuple(range(steps - 100, steps))
-    assert BASE.times(scale, "directional_smoothness", steps) == tuple(range(100, 1251, 25))
-    smoothness = BASE.times(scale, "smoothness", steps)
+    steps = BASE.at(scale).run({}, 0).steps
+    assert BASE.at(scale).times("condition", steps) == (750, 1250)
+    assert BASE.at(scale).times("loss", steps) == tuple(range(steps - 100, steps))
+    assert BASE.at(scale).times("directional_smoothness", steps) == tuple(range(100, 1251, 25))
+    smoothness = BASE.at(scale).times("smoothness", steps)
     assert smoothness[:4] == (1, 7, 13, 19) and smoothness[-2:] == (1060, 1160)
-    assert BASE.times(scale, "evaluation_loss", steps)[:3] == (0, 50, 100)
+    assert BASE.at(scale).times("evaluation_loss", steps)[:3] == (0, 50, 100)
 
 
 # Threshold, and the arms of the control, as in the sheet's table of claims.
@@ -198,23 +191,23 @@ def record(column, values, skipped=0):
 
 
 def test_reductions():
-    assert reductions.end_loss(record("loss", [1, 1e9, 2])) == pytest.approx(math.log(2))
-    assert reductions.end_loss(record("loss", [1, math.nan, 2])) == pytest.approx(math.log(2))
+    assert experiments.end_loss(record("loss", [1, 1e9, 2])) == pytest.approx(math.log(2))
+    assert experiments.end_loss(record("loss", [1, math.nan, 2])) == pytest.approx(math.log(2))
     condition = record("condition", [[1, math.e], [math.e**2, math.e**3]])
-    assert reductions.condition(condition) == pytest.approx(1.5)
+    assert experiments.condition(condition) == pytest.approx(1.5)
     along = record("directional_smoothness", [-4, 1, 2])
-    assert reductions.directional_smoothness(along) == pytest.approx(math.log(2))
+    assert directional_smoothness(along) == pytest.approx(math.log(2))
     gradient = np.array([0.1, 1.0, 3.0])
     smooth = record("smoothness", np.stack([gradient, 5 * gradient**0.7], 1))
-    assert reductions.smoothness_slope(smooth) == pytest.approx(0.7)
+    assert smoothness_slope(smooth) == pytest.approx(0.7)
     tail = record("noise_tail", [[3, 2, 0, 0, 9]])
-    assert reductions.noise_tail(tail) == pytest.approx(math.log(3))
-    assert reductions.excess_tail(tail) == pytest.approx(math.log(1.5))
+    assert experiments.noise_tail(tail) == pytest.approx(math.log(3))
+    assert experiments.excess_tail(tail) == pytest.approx(math.log(1.5))
 
 
 def test_a_run_that_skipped_too_many_steps_counts_as_none():
-    assert math.isnan(reductions.end_loss(record("loss", [1, 2], skipped=1)))  # of 12 steps
-    assert math.isnan(reductions.condition(record("condition", [[1, 2]], skipped=1)))
+    assert math.isnan(experiments.end_loss(record("loss", [1, 2], skipped=1)))  # of 12 steps
+    assert math.isnan(experiments.condition(record("condition", [[1, 2]], skipped=1)))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
@@ -230,14 +223,14 @@ def test_reductions_pass_nan_on(name):
 
 
 def test_a_loss_that_is_mostly_not_finite_is_infinite():
-    assert reductions.end_loss(record("loss", [1, math.nan, math.inf])) == math.inf
+    assert experiments.end_loss(record("loss", [1, math.nan, math.inf])) == math.inf
 
 
 # The system
 
 
 def test_the_update_rules_are_the_notebooks():
-    adam, sgdm = (system.build(BASE.run("smoke", arm, 0)).update.rule for arm in (ADAM, SGDM))
+    adam, sgdm = (system.build(BASE.at("smoke").run(arm, 0)).update.rule for arm in (ADAM, SGDM))
     assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.9, 0.9, 1e-8)
     assert sgdm.momentum == 0.9
 
@@ -257,9 +250,13 @@ def test_the_loss_is_the_mean_squared_error_of_the_prediction(rng):
 
 def test_starts_are_normal_and_hang_on_the_seed_alone():
     weights = system.start(SMALL)
-    assert sum(weight.size for weight in weights) == 150
+    assert sum(weight.size for weight in weights.values()) == 150
     many = np.concatenate(
-        [w.ravel() for seed in range(40) for w in system.start(replace(SMALL, seed=seed))]
+        [
+            weight.ravel()
+            for seed in range(40)
+            for weight in system.start(replace(SMALL, seed=seed)).values()
+        ]
     )
     assert abs(many.mean()) < 4 * 0.05 / math.sqrt(many.size)
     assert abs(many.std() / 0.05 - 1) < 4 / math.sqrt(2 * many.size)
@@ -269,8 +266,8 @@ def test_starts_are_normal_and_hang_on_the_seed_alone():
         {"stream": 1},
         {"covariates": "sphere"},
     ):
-        for one, other in zip(weights, system.start(replace(SMALL, **change)), strict=True):
-            np.testing.assert_array_equal(one, other)
+        for path, other in system.start(replace(SMALL, **change)).items():
+            np.testing.assert_array_equal(weights[path], other)
 
 
 def test_a_batch_is_the_data_rooms():
@@ -288,15 +285,16 @@ def test_the_nonlinear_task_is_learnt_by_a_student_from_its_teachers_labels():
     expected = in_context_regression(16, features=network.teacher, seed=0, stream=0, step=0)
     np.testing.assert_array_equal(x, expected[0])
     np.testing.assert_array_equal(y, expected[1])
-    for one, other in zip(system.start(run), network.student(0).get_weights(), strict=True):
+    student = network.student(0).get_weights()
+    for one, other in zip(system.start(run).values(), student, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_softmax_attention_starts_where_linear_attention_does():
     run = replace(SMALL, activation="softmax")
     assert system.build(run).model.activation == "softmax"
-    for one, other in zip(system.start(run), system.start(SMALL), strict=True):
-        np.testing.assert_array_equal(one, other)
+    for path, other in system.start(SMALL).items():
+        np.testing.assert_array_equal(system.start(run)[path], other)
 
 
 # Measures
@@ -358,7 +356,7 @@ def test_gaussian_noise_has_the_tail_of_its_match():
 
 def test_the_path_is_the_gradient_norm_and_the_curvature_of_the_step():
     built = system.build(SMALL)
-    after = [weight + 0.01 for weight in system.start(SMALL)]
+    after = {path: weight + 0.01 for path, weight in system.start(SMALL).items()}
     look = Snapshot(SMALL, built, 0, system.start(SMALL), lambda: after)
     length, along = measures.smoothness_path(look)
     assert length == pytest.approx(measures.smoothness(look)[0])

@@ -4,13 +4,13 @@ import zlib
 
 import numpy as np
 import pytest
-from wdattn.papers.ahn2024.figures import FIGURES
-from wdattn.papers.ahn2024.figures.conditions import TABLE
 
 from wdattn.papers import lookup
+from wdattn.papers.ahn2024.condition_figures import TABLE
 from wdattn.reproduction import Best, Record
 
 PAPER = lookup("ahn2024")
+FIGURES = PAPER.figures
 NAMED = {figure.name: figure for figure in FIGURES}
 SCALES = {
     name: next(scale for scale in ("smoke", "laptop", "paper") if figure.drawn_at(scale))
@@ -37,7 +37,7 @@ def made_up(run, column, times):
 def record(experiment, scale, arm, seed, columns):
     searched = (
         {"learning_rate": 0.02}
-        if isinstance(experiment.scale(scale).overrides.get("learning_rate"), Best)
+        if isinstance(experiment.at(scale).overrides({}).get("learning_rate"), Best)
         else {}
     )
     run = experiment.at(scale).run({**searched, **arm}, seed)
@@ -53,7 +53,7 @@ def records(name, scale=None):
     seeds = figure.experiment.at(scale).seeds
     found = {
         label: [record(figure.experiment, scale, arm, seed, figure.columns) for seed in seeds]
-        for label, arm in figure.arms.items()
+        for label, arm in figure.shown(scale).items()
     }
     return {"jax": found, "torch": found} if figure.across else found
 
@@ -133,10 +133,8 @@ def test_appendix_b_averages_logarithms():
 def test_depth_has_six_layers_at_paper_scale_only():
     small, whole = ["L = 2", "L = 4", "L = 8"], ["L = 2", "L = 4", "L = 6", "L = 8"]
     for name in ("depth-loss", "depth-noise"):
-        assert titles(draw(name))[:3] == small and not NAMED[name].drawn_at("paper")
-        assert titles(draw(f"{name}-paper"))[:4] == whole and NAMED[f"{name}-paper"].drawn_at(
-            "paper"
-        )
+        assert titles(draw(name))[:3] == small
+        assert titles(draw(name, records(name, "paper")))[:4] == whole
 
 
 # Noise
@@ -188,6 +186,17 @@ def test_the_ratios_are_those_of_the_records_and_stand_beside_the_papers(name, c
         assert float(tick[2].split("(")[1][:-1]) == pytest.approx(values.std(ddof=1), rel=0.01)
         paper = tick[3].removeprefix("paper ").rstrip(")").split(" (")
         assert [float(number) for number in paper] == [mean, sd]
+
+
+def test_the_papers_numbers_are_those_of_its_tables():
+    means = {750: (1.76, 3.14, 9.57, 5.41), 1250: (1.58, 5.98, 6.53, 6.61)}
+    spreads = {750: (0.40, 0.97, 13.3, 3.96), 1250: (0.41, 2.86, 3.55, 2.54)}
+    panels = ("Setting 1", "Setting 2", "Setting 3", "Appendix B")
+    assert TABLE == {
+        (panel, step): (means[step][number], spreads[step][number])
+        for number, panel in enumerate(panels)
+        for step in (750, 1250)
+    }
 
 
 # Smoothness
