@@ -90,8 +90,7 @@ FIGURES = (
         "evaluation_loss",
         heading="Regression on a network's features",
         ylabel="Loss on a fixed batch",
-        band="sd/2",
-        logs=True,
+        band="log sd/2",
         claim="C19",
         caption="Mean of the logarithms with half a standard deviation, as the paper draws it. The "
         "authors' plot, batches of 2000: SGDM at about exp(−4.2) = 0.015 by 2000 and exp(−4.7) = "
