@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from wdattn import backend
 from wdattn.data import in_context_regression
 from wdattn.papers import lookup
 from wdattn.papers.ahn2024 import experiments, measures, network, system
@@ -310,6 +311,19 @@ def test_the_evaluation_loss_is_that_of_the_fixed_batch():
     predicted = keras.ops.convert_to_numpy(look.model()(x))
     found = measures.evaluation_loss(look)
     np.testing.assert_allclose(found, np.mean((predicted - y) ** 2), rtol=1e-5)
+
+
+def test_a_run_in_float64_is_measured_in_it():
+    run = replace(SMALL, precision="float64")
+    with backend.precision("float64"):
+        look = snapshot(run)
+        x, y = in_context_regression(32, seed=99, stream=1_000_001)
+        assert {weight.dtype for weight in look.weights.values()} == {np.dtype("float64")}
+        predicted = keras.ops.convert_to_numpy(look.model()(x.astype("float64")))
+        assert predicted.dtype == "float64"
+        found = measures.evaluation_loss(look)
+    np.testing.assert_allclose(found, np.mean((predicted - y) ** 2), rtol=1e-12)
+    assert found != measures.evaluation_loss(snapshot(SMALL))
 
 
 def test_evaluation_batches_are_one_for_a_task_and_no_training_batch():
