@@ -79,7 +79,7 @@ def _opened(load: Callable[[], Any], must: str) -> keras.Model:
 def _reason(error: Exception) -> str:
     """One line on what went wrong. Keras wraps an error in others, each with a configuration."""
     text = " ".join(str(error).split())
-    if unknown := re.search(r"Could not locate (?:class|function) '([^']*)'", text):
+    if unknown := re.search(r"Could not (?:locate|deserialize) (?:class|function) '([^']*)'", text):
         return (
             f"it holds {escaped(unknown[1])!r}, which Keras does not know. In Python, import the "
             "package that defines it, load the model and call wdattn.diagnostics.attention_layers"
