@@ -67,7 +67,7 @@ plots.curve_panels(
     runs[0].steps("loss"),
     panels,
     share=True,
-    logs=True,
+    band="log sd/4",
     title="One layer is too few to tell the optimizers apart",
     note=plots.caption(SCALE, ledger[0].backend, range(seeds), "The steps that C1 reads."),
 )

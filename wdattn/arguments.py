@@ -62,7 +62,7 @@ def integer_or_none(name: str, value: Any, least: int = 1, most: int | None = No
 
 def integers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
     """Several ints of at least `least`, of which there is at least one; or one alone."""
-    each = (values,) if is_integer(values) or not isinstance(values, Iterable) else tuple(values)
+    each = _several(values)
     if not each or not all(_is_between(one, least, None) for one in each):
         raise ValueError(f"`{name}` must be one or more ints >= {least}, got {values!r}")
     return tuple(map(operator.index, each))
@@ -70,7 +70,7 @@ def integers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
 
 def axes(name: str, value: Any, rank: int | None = None) -> tuple[int, ...]:
     """Different axes, from one or several; of so many axes, they are given from 0 on, ascending."""
-    each = (value,) if is_integer(value) or not isinstance(value, Iterable) else tuple(value)
+    each = _several(value)
     fits = bool(each) and all(map(is_integer, each))
     if fits and rank is not None:
         fits = all(-rank <= axis < rank for axis in each)
@@ -210,6 +210,12 @@ def numbers(name: str, value: Any) -> np.ndarray:
 
 def _is_between(value: Any, least: int, most: int | None) -> bool:
     return is_integer(value) and least <= value and (most is None or value <= most)
+
+
+def _several(value: Any) -> tuple:
+    """The members of what can be gone through; what cannot, and a text, stands alone."""
+    alone = isinstance(value, str | bytes) or not isinstance(value, Iterable)
+    return (value,) if alone or is_integer(value) else tuple(value)
 
 
 def _an_int(least: int, most: int | None) -> str:
