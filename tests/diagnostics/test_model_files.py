@@ -118,7 +118,8 @@ def test_a_users_own_layer(saved):
     _, path = saved
     with zipfile.ZipFile(path) as archive:
         text = archive.read("config.json").decode()
-    text = text.replace('"MultiHeadAttention"', '"Own"').replace("keras.layers", "not.there")
+    own = '"module": "not.there", "class_name": "Own"'
+    text = text.replace('"module": "keras.layers", "class_name": "MultiHeadAttention"', own)
     with pytest.raises(ValueError, match="it holds 'Own', which Keras does not know. In Python"):
         load_model(changed(path, "config.json", text))
 

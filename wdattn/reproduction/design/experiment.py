@@ -199,8 +199,8 @@ class AtScale:
         own = self.scale.watch.get(column)
         when = self.experiment.watch[column]
         times = tuple(sorted(set(own(steps)))) if own else self.scale.times(when, steps)
-        if column == LOSS and times[1:] and times[-1] == steps:
-            times = times[:-1]  # no batch is drawn there
+        if column == LOSS and steps:  # no batch is drawn at the last iterate
+            times = tuple(step for step in times if step != steps)
         if not times or times[0] < 0 or times[-1] > steps:
             raise ValueError(
                 f"experiment {self.experiment.name!r} at scale {self.name!r} watches {column!r} at "
