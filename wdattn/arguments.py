@@ -7,6 +7,7 @@ import operator
 import reprlib
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "is_real",
     "numbers",
     "pair",
+    "path",
     "real",
     "real_or_none",
     "seed_or_none",
@@ -191,6 +193,13 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     if len(sizes) != 2 or not all(_is_between(size, 1, None) for size in sizes):
         raise ValueError(f"`{name}` must be an int >= 1 or a pair of these, got {value!r}")
     return operator.index(sizes[0]), operator.index(sizes[1])
+
+
+def path(name: str, value: Any) -> Path:
+    """A path, from one or a str."""
+    if not isinstance(value, str | Path):
+        raise ValueError(f"`{name}` must be a str or a path, got {value!r}")
+    return Path(value)
 
 
 def numbers(name: str, value: Any) -> np.ndarray:

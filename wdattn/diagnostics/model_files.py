@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from wdattn import install
+from wdattn import arguments, install
 from wdattn.weights import escaped, keras_config
 
 # In the order in which they are tried: keras_nlp is the name that keras_hub had before.
@@ -37,7 +37,7 @@ def load_model(source: str | Path) -> keras.Model:
             be loaded, whatever the reason: the message is one line, with Keras' own in it.
         OSError: if a file cannot be read.
     """
-    path = Path(source)
+    path = arguments.path("source", source)
     if path.suffix == ".keras":
         if not path.is_file():
             raise ValueError(f"`source` must be a file or a preset, got {str(source)!r}: no file")
