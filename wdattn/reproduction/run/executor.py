@@ -122,9 +122,11 @@ class Executor:
 
     def _begin(self, tasks: Tasks, task: Task) -> Stack | None:
         """The stack of a task; None if the weights that a run starts from turn out to be broken."""
-        given = [tasks.given(settings) for settings in task.members]
-        if None in given:
-            return None
+        given = []
+        for settings in task.members:
+            if (own := tasks.given(settings)) is None:
+                return None
+            given.append(own)
         if task.fresh:
             self.store.stacks.begin(task.manifest)
         return Stack(
@@ -168,7 +170,8 @@ class Executor:
 
     def _add(self, settings: Settings, trained: Trained) -> None:
         """Adds what a replay measured to a record, if it met the same weights bit for bit."""
-        record = self.find(settings)
+        if (record := self.find(settings)) is None:  # an earlier replay discarded it
+            return
         if trained.weights == record.manifest["weights"]:
             manifest = {**record.manifest, "kept": trained.kept}
             self.store.add([replace(record, columns=trained.columns, manifest=manifest)])
