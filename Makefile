@@ -15,7 +15,8 @@
 #   make clean           removes everything that these made, except results/
 #
 # Variables: SCALE=smoke|laptop|paper and BACKEND=jax|tensorflow|torch for the first two,
-# BACKENDS="jax torch" for the tests, PYTHON=python3.12 for all of them.
+# BACKENDS="jax torch" for tests and records, KEY=<key> for the records of one paper,
+# PYTHON=python3.12 for all of them.
 
 PYTHON ?= python3
 SCALE ?= laptop
@@ -77,20 +78,16 @@ lint: .venv/installed
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# What is stored is not made again, so that this goes on where it stopped. One paper and backend:
+# make records KEY=<key> BACKENDS=jax
 RECORDS = docs/records
+KEY =
 records: .venv/installed
 	for backend in $(BACKENDS); do \
-		.venv/bin/wdattn reproduce --all --controls --backend $$backend --out $(RECORDS) || exit 1; \
+		.venv/bin/wdattn reproduce $(or $(KEY),--all) --controls --backend $$backend --out $(RECORDS) || exit 1; \
 	done
-	KERAS_BACKEND=jax .venv/bin/python -m docs.generators.explorables.measure
-	.venv/bin/wdattn report $(RECORDS) --format markdown > $(RECORDS)/ledger.md
-	.venv/bin/python -c "from wdattn.papers.ahn2024 import tables; from wdattn.reproduction import load; \
-		print(tables.markdown(load('$(RECORDS)/ahn2024')), end='')" > $(RECORDS)/tables.md
-	for name in gap-laptop-seeds0to5-jax backends-laptop-seeds0to5-backends noise-laptop-seeds0to4-jax \
-		condition-laptop-seeds0to5-jax directional-smoothness-laptop-seeds0to5-jax \
-		depth-loss-laptop-seeds0to2-jax; do \
-		cp $(RECORDS)/ahn2024/figures/$$name.png docs/images/$${name%%-laptop*}.png || exit 1; \
-	done
+	KERAS_BACKEND=jax .venv/bin/python -m docs.generators.explorables.measure $(KEY)
+	KERAS_BACKEND=jax .venv/bin/python -m docs.generators.records $(KEY)
 
 # `python -m`: the pages take their numbers from the package docs.generators, which lies here.
 docs serve: export NO_MKDOCS_2_WARNING = 1

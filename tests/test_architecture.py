@@ -22,7 +22,7 @@ MAY_ENTER = {
     "cli": "autodiff backend callbacks data diagnostics initializers layers ledger models ops "
     "optimizers papers plots replicas reproduction schedules spectra weights",
     "papers": "autodiff data diagnostics initializers layers ledger models ops optimizers plots "
-    "reproduction schedules spectra",
+    "replicas reproduction schedules spectra",
     "ledger": "backend plots reproduction",
     "reproduction": "autodiff backend diagnostics optimizers replicas schedules",
     "callbacks": "diagnostics optimizers schedules",

@@ -43,13 +43,14 @@ def check(path):
 
 
 # Numbers are small or beyond any memory: in between a model that can be had would be made.
+SCALARS = st.none() | st.booleans() | st.integers(-3, 40) | st.text(max_size=8)
 JUNK = st.one_of(
     st.sampled_from([None, True, 0, 1, 3, 7, -1, 2**62, 2**70, 0.5, 1e308, "", "\x1b[31m\n", "..",
                      "F32", "I8", "/etc/passwd", "$x$", "a" * 3000, [], {}, [[]], ["F32"], [0, 0],
-                     [None], [0.0, 4.0], {"a": None}]),
-    st.recursive(st.none() | st.booleans() | st.integers(-3, 40) | st.text(max_size=8),
-                 lambda inner: st.lists(inner, max_size=3) |
-                 st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=5),
+                     [None], [0.0, 4.0], {"a": None}, {"a": {"a": [{}]}}]),
+    SCALARS,
+    st.lists(SCALARS, max_size=3),
+    st.dictionaries(st.text(max_size=4), SCALARS, max_size=3),
 )  # fmt: skip
 
 

@@ -26,7 +26,6 @@ from wdattn.reproduction import (
     reads,
     single,
 )
-from wdattn.reproduction.run.stacking import Size
 
 
 @pytest.fixture
@@ -88,9 +87,6 @@ class ToyPaper(Paper):
 
     def build(self, settings):
         return self.code
-
-    def size(self, settings):
-        return Size(4)
 
 
 @reads("height")

@@ -67,9 +67,9 @@ plots.curve_panels(
     runs[0].steps("loss"),
     panels,
     share=True,
-    logs=True,
+    band="log sd/4",
     title="One layer is too few to tell the optimizers apart",
-    note=plots.caption(SCALE, ledger[0]["backend"], range(seeds), "The steps that C1 reads."),
+    note=plots.caption(SCALE, ledger[0].backend, range(seeds), "The steps that C1 reads."),
 )
 
 # %% [markdown]
@@ -109,16 +109,16 @@ wdattn.reproduce("ahn2024", claim="C5", **settings)
 stored = Path(wdattn.__file__).parents[1] / "docs" / "records"
 everything = papers.judged(stored if stored.exists() else "results")
 headline = papers.lookup("ahn2024").headline
-plots.ledger([row for row in everything if row["claim"] in headline], title="The headline claims")
+plots.ledger([row for row in everything if row.claim in headline], title="The headline claims")
 
 # %%
 verdicts = {}
 for row in everything:
-    verdicts.setdefault(row["claim"], {})[row["backend"]] = row["verdict"]
+    verdicts.setdefault(row.claim, {})[row.backend] = row.verdict
 for claim, of_backend in verdicts.items():
     if len(set(of_backend.values())) > 1:
         print(claim, of_backend)
-print("rows of the ledger:", dict(Counter(row["verdict"] for row in everything)))
+print("rows of the ledger:", dict(Counter(row.verdict for row in everything)))
 
 # %% [markdown]
 # Start and batches are equal to the bit on each backend. Round-off is not, and training amplifies

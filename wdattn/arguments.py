@@ -7,6 +7,7 @@ import operator
 import reprlib
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "is_real",
     "numbers",
     "pair",
+    "path",
     "real",
     "real_or_none",
     "seed_or_none",
@@ -62,7 +64,7 @@ def integer_or_none(name: str, value: Any, least: int = 1, most: int | None = No
 
 def integers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
     """Several ints of at least `least`, of which there is at least one; or one alone."""
-    each = (values,) if is_integer(values) or not isinstance(values, Iterable) else tuple(values)
+    each = _several(values)
     if not each or not all(_is_between(one, least, None) for one in each):
         raise ValueError(f"`{name}` must be one or more ints >= {least}, got {values!r}")
     return tuple(map(operator.index, each))
@@ -70,7 +72,7 @@ def integers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
 
 def axes(name: str, value: Any, rank: int | None = None) -> tuple[int, ...]:
     """Different axes, from one or several; of so many axes, they are given from 0 on, ascending."""
-    each = (value,) if is_integer(value) or not isinstance(value, Iterable) else tuple(value)
+    each = _several(value)
     fits = bool(each) and all(map(is_integer, each))
     if fits and rank is not None:
         fits = all(-rank <= axis < rank for axis in each)
@@ -193,6 +195,13 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     return operator.index(sizes[0]), operator.index(sizes[1])
 
 
+def path(name: str, value: Any) -> Path:
+    """A path, from one or a str."""
+    if not isinstance(value, str | Path):
+        raise ValueError(f"`{name}` must be a str or a path, got {value!r}")
+    return Path(value)
+
+
 def numbers(name: str, value: Any) -> np.ndarray:
     """A float64 array of any shape; strings, booleans and complex numbers are refused, NaN is not.
 
@@ -210,6 +219,12 @@ def numbers(name: str, value: Any) -> np.ndarray:
 
 def _is_between(value: Any, least: int, most: int | None) -> bool:
     return is_integer(value) and least <= value and (most is None or value <= most)
+
+
+def _several(value: Any) -> tuple:
+    """The members of what can be gone through; what cannot, and a text, stands alone."""
+    alone = isinstance(value, str | bytes) or not isinstance(value, Iterable)
+    return (value,) if alone or is_integer(value) else tuple(value)
 
 
 def _an_int(least: int, most: int | None) -> str:

@@ -5,13 +5,9 @@ from pathlib import Path
 
 from wdattn import papers, spectra
 from wdattn.ledger import Ledger
-from wdattn.ledger.wording import (
-    control_name,
-    effect_name,
-    ordered,
-    region_name,
-    verdict_name,
-)
+from wdattn.ledger.cells import measured
+from wdattn.ledger.row import ordered
+from wdattn.ledger.wording import control_name, region_name, verdict_name
 from wdattn.plots.words import SIGNS, seeds
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +41,7 @@ def facts(root=ROOT):
         null = spectra.gaussian_null(width, width, rank)
         found[f"spectra.null.{name}"] = f"{null.nuclear_ratio:.2f}"
     for key in papers.keys():
-        own = [row for row in rows if row["paper"] == key]
+        own = [row for row in rows if row.paper == key]
         quoted = _counts(own) | _measurements(own)
         found |= {f"{key}.{name}": text for name, text in quoted.items()}
     return found
@@ -60,8 +56,8 @@ def ledger(rows):
     rows = ordered(rows)
     tabs = ['=== "Side by side"\n\n' + _indented(_side_by_side(rows))]
     for backend, name in BACKENDS.items():
-        own = [row for row in rows if row["backend"] == backend]
-        lines = [(_named(row), _text(row["title"]), _measured(row), *_verdicts(row)) for row in own]
+        own = [row for row in rows if row.backend == backend]
+        lines = [(_named(row), _text(row.title), _measured(row), *_verdicts(row)) for row in own]
         head = ("Claim", "Finding", "Measured, 95 % interval", "Verdict", "Control")
         tabs.append(f'=== "{name}"\n\n' + _indented(f"{_table(head, lines)}\n\n{_made(own)}"))
     return "\n\n".join(tabs)
@@ -88,7 +84,7 @@ def papers_table(rows):
     """
     lines = []
     for key in papers.keys():
-        paper, counts = papers.lookup(key), _counts([row for row in rows if row["paper"] == key])
+        paper, counts = papers.lookup(key), _counts([row for row in rows if row.paper == key])
         named = f"[{key}](papers/{key}.md)<br>*{_text(paper.title)}*<br>{_text(paper.citation)}"
         held = "<br>".join(
             f"{counts[f'reproduced.{backend}']}{NO_BREAK}on{NO_BREAK}{name}"
@@ -102,7 +98,7 @@ def _counts(rows):
     """How many claims there are, and how many reach each verdict: on every backend, and on one."""
     reached = {}
     for row in rows:
-        reached.setdefault((row["paper"], row["claim"]), {})[row["backend"]] = row["verdict"]
+        reached.setdefault((row.paper, row.claim), {})[row.backend] = row.verdict
     found = {"claims": str(len(reached))}
     for verdict in SIGNS:
         name = verdict.replace(" ", "_")
@@ -115,58 +111,51 @@ def _counts(rows):
 
 def _measurements(rows):
     """What was measured for each claim of a paper, and what counts."""
-    found = {}
+    quoted = {}
     for row in rows:
-        claim, backend = row["claim"], row["backend"]
-        measured = _measured(row, between="; ")
-        found[f"{claim}.counts"] = region_name(row["parts"][0])
-        found[f"{claim}.{backend}"] = measured
-        so_far = f"{found[claim]}, " if claim in found else ""
-        found[claim] = f"{so_far}{measured} on {BACKENDS[backend]}"
-    return found
+        told = _measured(row, between="; ")
+        quoted[f"{row.claim}.counts"] = region_name(row.parts[0]) if row.parts else ""
+        quoted[f"{row.claim}.{row.backend}"] = told
+        so_far = f"{quoted[row.claim]}, " if row.claim in quoted else ""
+        quoted[row.claim] = f"{so_far}{told} on {BACKENDS[row.backend]}"
+    return quoted
 
 
 def _side_by_side(rows):
     lines = []
-    for claim in dict.fromkeys((row["paper"], row["claim"]) for row in rows):
-        own = {row["backend"]: row for row in rows if (row["paper"], row["claim"]) == claim}
+    for claim in dict.fromkeys((row.paper, row.claim) for row in rows):
+        own = {row.backend: row for row in rows if (row.paper, row.claim) == claim}
         first = next(iter(own.values()))
         cells = (
             f"{_measured(own[b])}<br>{_verdicts(own[b])[0]}" if b in own else "" for b in BACKENDS
         )
-        lines.append((_named(first), _text(first["title"]), *cells))
+        lines.append((_named(first), _text(first.title), *cells))
     return _table(("Claim", "Finding", *BACKENDS.values()), lines)
 
 
 def _named(row):
-    return f"**{row['claim']}**<br>[{row['paper']}](papers/{row['paper']}.md)"
+    return f"**{row.claim}**<br>[{row.paper}](papers/{row.paper}.md)"
 
 
 def _measured(row, between="<br>"):
-    parts = row["parts"]
-    names = [f"{part['label']}: " if len(parts) > 1 and part.get("label") else "" for part in parts]
-    return between.join(
-        _text(name + effect_name(part).replace(" ", NO_BREAK))
-        for name, part in zip(names, parts, strict=True)
-    )
+    return between.join(_text(line.replace(" ", NO_BREAK)) for line in measured(row))
 
 
 def _verdicts(row):
-    return verdict_name(row["verdict"]).replace(" ", NO_BREAK), control_name(row["control"])
+    return verdict_name(row.verdict).replace(" ", NO_BREAK), control_name(row.control)
 
 
 def _made(rows):
     """How one backend's rows were made; they name it once where they agree."""
     versions = sorted(
         {
-            "{backend} {backend_version}, Keras {keras}, NumPy {numpy}, {device}".format(
-                **row["versions"]
-            )
+            "{backend} {backend_version}, Keras {keras}, NumPy {numpy}, {device}".format(**versions)
             for row in rows
+            for versions in row.versions
         }
     )
-    scales = " and ".join(sorted({row["scale"] for row in rows}))
-    drawn = " or ".join(dict.fromkeys(seeds(row["seeds"]) for row in rows))
+    scales = " and ".join(sorted({row.scale for row in rows}))
+    drawn = " or ".join(dict.fromkeys(seeds(row.seeds) for row in rows))
     return f"Scale {scales}, seeds {drawn}; made with {'; '.join(versions)}."
 
 

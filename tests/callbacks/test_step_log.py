@@ -48,6 +48,7 @@ def test_rate_and_decay_are_those_of_the_step():
         ("learning_rate", [0.4, 0.3, 0.2, 0.1]),
         ("weight_decay", [0.0, 0.05, 0.1, 0.15]),
         ("rate_times_decay", [0.0, 0.015, 0.02, 0.015]),
+        ("decay_clock", [0.0, 0.015, 0.035, 0.05]),
     ):
         assert [row[name] for row in log.rows] == pytest.approx(wanted, rel=1e-6, abs=1e-9)
 
@@ -151,21 +152,6 @@ def test_several_optimizers_have_no_rate():
     fit(made, log)
     assert [row["loss"] for row in log.rows] == pytest.approx(LOSSES, rel=1e-6)
     assert "learning_rate" not in log.rows[0]
-
-
-def test_the_clock_of_an_optimizer_that_has_one():
-    class Clocked(keras.optimizers.SGD):
-        def build(self, variables):
-            super().build(variables)
-            self.decay_clock = self.add_variable((), name="decay_clock")
-
-        def apply(self, grads, trainable_variables=None):
-            super().apply(grads, trainable_variables)
-            self.decay_clock.assign_add(0.25)
-
-    log = StepLog()
-    fit(model(Clocked(0.1)), log)
-    assert [row["decay_clock"] for row in log.rows] == [0.25, 0.5, 0.75, 1.0]
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras has it not on PyTorch")

@@ -256,3 +256,30 @@ def test_data_parallel_on_two_devices():
         timeout=120,
     )
     assert done.stdout == "equal\n", done.stderr
+
+
+def test_a_config_of_keras_makes_ours(rng):
+    theirs = keras.layers.MultiHeadAttention(2, 3, dropout=0.1, output_shape=4, name="attention")
+    theirs.build((None, 5, 6), (None, 5, 6))
+    ours = LinearAttention.from_config(theirs.get_config())
+    assert (ours.num_heads, ours.key_dim, ours.dropout, ours.name) == (2, 3, 0.1, "attention")
+    for argument, value in (("use_gate", True), ("sliding_window", 3), ("attention_axes", (2,))):
+        with pytest.raises(ValueError, match=f"`{argument}` must be .* here, got"):
+            LinearAttention.from_config(theirs.get_config() | {argument: value})
+
+
+def test_lora_trains_beside_frozen_kernels(rng):
+    x = rng.normal(size=(2, 5, 6)).astype("float32")
+    layer = LinearAttention(2, 3, name="a")
+    before = numpy(layer(x, x))
+    layer.enable_lora(2, projections=("value",))
+    np.testing.assert_array_equal(numpy(layer(x, x)), before)  # the second matrix starts as 0
+    trained = {v.path for v in layer.trainable_variables}
+    assert trained == {f"a/value/{name}" for name in ("bias", "lora_kernel_a", "lora_kernel_b")}
+
+
+@pytest.mark.parametrize("argument", ["use_causal_mask", "return_attention_scores"])
+def test_flags_of_a_call_are_flags(argument):
+    x = np.ones((1, 3, 4), "float32")
+    with pytest.raises(ValueError, match=f"`{argument}` must be True or False, got 'no'"):
+        LinearAttention(1, 2)(x, x, **{argument: "no"})

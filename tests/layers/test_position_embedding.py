@@ -84,3 +84,15 @@ def test_a_grid_has_no_other_positions():
 def test_sincos_has_no_size():
     with pytest.raises(ValueError, match="`size` must be None with kind 'sincos', got 3"):
         PositionEmbedding(3, "sincos")
+
+
+@pytest.mark.parametrize(
+    "positions", [-1, 4, [0, 5, 6], [[0, -1, 2]], 1.5, True, "1", [0, 1]], ids=str
+)
+def test_bad_positions(positions):
+    """Six rows, three tokens: a row that is not there would be another one, or not a number."""
+    layer = PositionEmbedding(6, dtype="float64")
+    given = np.array(positions) if isinstance(positions, list) else positions
+    with pytest.raises(ValueError, match="`positions` must be"):
+        layer.build((1, 3, 4))
+        layer.call(np.zeros((1, 3, 4)), positions=given)

@@ -206,3 +206,40 @@ def test_trains_alike_on_two_devices():
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_lora_trains_the_attention_alone(rng):
+    x = rng.normal(size=(2, 5, 6)).astype("float32")
+    block = TransformerBlock(ATTENTION, name="block")
+    before = numpy(block(x))
+    block.enable_lora(2, projections=("query", "value"))
+    np.testing.assert_array_equal(numpy(block(x)), before)  # the second matrix starts as 0
+    names = ("bias", "lora_kernel_a", "lora_kernel_b")
+    wanted = {f"block/attention/{part}/{name}" for part in ("query", "value") for name in names}
+    assert {v.path for v in block.trainable_variables} == wanted
+
+
+def test_lora_needs_an_attention_that_has_it(rng):
+    theirs = functools.partial(keras.layers.MultiHeadAttention, 2, 4)
+    block = TransformerBlock(theirs)
+    block(rng.normal(size=(2, 5, 6)).astype("float32"))
+    with pytest.raises(ValueError, match="`attention` must be a layer with `enable_lora`"):
+        block.enable_lora(2)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method:UserWarning")
+def test_quantized(rng):
+    x = rng.normal(size=(3, 5, 8)).astype("float32")
+    inputs = keras.Input((5, 8))
+    model = keras.Model(inputs, TransformerBlock(ATTENTION)(inputs))
+    before = model.predict(x, verbose=0)
+    model.quantize("int8")
+    error = np.abs(model.predict(x, verbose=0) - before).max() / np.abs(before).max()
+    assert 0 < error < 0.05  # some roundings of 1/127
+
+
+@pytest.mark.parametrize("argument", ["use_causal_mask", "return_attention_scores"])
+def test_flags_of_a_call_are_flags(argument):
+    x = np.ones((1, 3, 4), "float32")
+    with pytest.raises(ValueError, match=f"`{argument}` must be True or False, got 'no'"):
+        TransformerBlock(ATTENTION)(x, **{argument: "no"})

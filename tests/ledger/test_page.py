@@ -249,3 +249,15 @@ def test_a_bar_reaches_from_end_to_end_of_the_interval(part):
     text = strip(part(effect=0.5, interval=(0.25, 1.0), low=0.5, high=inf))
     ends = re.search(r'class="bar" x1="([\d.]+)" y1="\d+" x2="([\d.]+)"', text)
     assert [float(end) for end in ends.groups()] == [12 + 276 * 0.25, 12 + 276]
+
+
+@pytest.mark.parametrize(
+    "low, high, left, right",
+    [(0.5, inf, 12 + 276 * 0.5, 300), (-inf, 0.5, 0, 12 + 276 * 0.5), (0.25, 0.5, 81, 150)],
+)
+def test_the_region_that_counts_reaches_the_frame_where_it_is_open(low, high, left, right, part):
+    text = strip(part(effect=1.0, interval=None, low=low, high=high))
+    x, width = map(
+        float, re.search(r'class="region" x="([\d.]+)" y="0" width="([\d.]+)"', text).groups()
+    )
+    assert (x, x + width) == pytest.approx((left, right))

@@ -1,17 +1,25 @@
-"""The tables on the site are what the settings and the committed records give."""
+"""Tables of settings: the paper's beside ours, and what a search chose on each backend."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wdattn.papers.ahn2024 import tables
-from wdattn.papers.ahn2024.experiments import DEPTH
-from wdattn.reproduction import Record, load
-from wdattn.reproduction.design.references import trials
-from wdattn.reproduction.judge.records import Records
+from tests.toy2024 import PAPER
+from tests.toy2024.findings.momentum import BASE, FANCY, TUNED
+from wdattn import papers, reproduction
+from wdattn.ledger.tables import tables
+from wdattn.reproduction import Experiment, Paper, Record, Records, Scale, at
+from wdattn.reproduction.design.paper import Table
 
 RECORDS = Path(__file__).parents[2] / "docs" / "records"
+
+
+@pytest.mark.parametrize("key", sorted(path.parent.name for path in RECORDS.glob("*/tables.md")))
+def test_the_tables_on_the_site_are_those_of_the_code_and_the_records(key):
+    fresh = tables(papers.lookup(key), reproduction.load(RECORDS / key))
+    assert (RECORDS / key / "tables.md").read_text("utf-8") == fresh
 
 
 def cells(text):
@@ -19,42 +27,44 @@ def cells(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_the_tables_on_the_site_are_those_of_the_code_and_the_records():
-    fresh = tables.markdown(load(RECORDS / "ahn2024"))
-    assert (RECORDS / "tables.md").read_text("utf-8") == fresh
-
-
-def test_table_1_sets_our_scale_beside_the_papers():
-    head, _, *rows = cells(tables.settings("smoke"))
-    found = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
-    assert found["Setting 1"]["n"] == "20" and found["Setting 2"]["n"] == "5"
-    assert found["Setting 3"]["covariates x"].startswith("√Γ(shape 0.1, scale 10)")
-    assert found["Setting 1"]["batch: paper / smoke"] == "1000 / 64"
-    assert found["Appendix B"]["batch: paper / smoke"] == "2000 / 64"
-    assert found["spherical"]["seeds: paper / smoke"] == "6 / 2"
-
-
-def test_table_2_is_the_authors():
-    assert cells(tables.rates())[2:] == [
-        ["Setting 1", "0.02", "0.02"],
-        ["Setting 2", "0.01", "0.005"],
-        ["Setting 3", "0.02", "0.02"],
-        ["spherical", "5.0", "0.1"],
-        ["Appendix B", "0.05", "0.01"],
+def test_a_setting_that_differs_from_the_papers_is_given_twice(toy):
+    experiment = Experiment(
+        "e",
+        toy,
+        {"depth": 4},
+        {"height": at(0)},
+        {"laptop": Scale(3, {"steps": 5}), "paper": Scale(6)},
+    )
+    rows = {"plain": (experiment, {}), "fancy, flat": (experiment, {"kind": "fancy", "depth": 1})}
+    table = Table("Runs.", "What is run.", rows, ("kind", "depth", "steps"))
+    paper = Paper("toy2024", "Toys", "T.", (), (), "toys", studies=(experiment,), tables=(table,))
+    text = tables(paper, Records([]))
+    assert text.startswith("**Runs.** What is run.\n")
+    assert cells(text) == [
+        ["", "kind", "depth", "steps", "seeds"],
+        ["---"] * 5,
+        ["plain", "plain", "4", "20 / 5", "6 / 3"],
+        ["fancy, flat", "fancy", "1", "20 / 5", "6 / 3"],
     ]
 
 
-@pytest.mark.parametrize(("best", "shown"), [(0.05, "0.05"), (0.2, "0.2*")])
-def test_a_searched_rate_is_the_one_with_the_lowest_loss(best, shown):
-    arm = {"optimizer": "adam", "layers": 8}
-    found = []
-    for run, _ in trials(DEPTH, "laptop", arm):
-        loss = np.full(100, abs(np.log(run.learning_rate / best)) + 1)
-        times = np.array(DEPTH.at("laptop").times("loss", run.steps))
-        columns = {"loss": (times, loss), "skipped": (np.array([run.steps]), np.zeros(1))}
-        found.append(Record(run, columns, {"backend": "torch"}))
-    assert cells(tables.searched(Records(found)))[2:] == [["8 layers, Adam", shown]]
+@pytest.mark.parametrize(
+    ("best", "shown"), [(0.1, "0.1"), (0.3, "0.3*"), (0.01, "0.01*"), (None, "none finite")]
+)
+def test_what_was_found_by_search_is_told_for_each_backend(best, shown):
+    at_scale, records = BASE.at("laptop"), []
+    for rate in TUNED["learning_rate"].grid:
+        for seed in TUNED["learning_rate"].seeds:
+            run = at_scale.run(FANCY | {"learning_rate": rate}, seed)
+            steps = np.array(at_scale.times("loss", run.steps))
+            loss = math.nan if best is None else 1 + abs(rate - best)
+            column = steps, np.full(len(steps), loss)
+            records.append(Record(run, {"loss": column}, {"backend": "torch"}))
+    text = tables(PAPER, Records(records))
+    assert "An asterisk marks an end of the grid." in text
+    assert cells(text)[2:] == [["momentum", "kind fancy", shown]]
+    assert cells(text)[0] == ["experiment", "runs", "torch"]
 
 
 def test_without_a_search_there_is_no_table():
-    assert tables.searched(Records([])) == "No search is in these records.\n"
+    assert tables(PAPER, Records([])) == ""

@@ -116,7 +116,7 @@ def test_bad_input_is_named(change, message):
 
 
 def test_means_of_logarithms(values):
-    (axes,) = plots.curves(STEPS, {"Adam": values}, logs=True, band="sd").axes
+    (axes,) = plots.curves(STEPS, {"Adam": values}, band="log sd").axes
     (mean,) = lines(axes, "mean")
     logs = np.log(values)
     np.testing.assert_allclose(mean.get_ydata(), np.exp(logs.mean(0)))
@@ -128,7 +128,7 @@ def test_means_of_logarithms(values):
 
 def test_a_number_without_a_logarithm_stops_their_mean(values):
     values[1, 2] = -1
-    (axes,) = plots.curves(STEPS, {"Adam": values}, logs=True).axes
+    (axes,) = plots.curves(STEPS, {"Adam": values}, band="log sd/4").axes
     assert np.isfinite(lines(axes, "mean")[0].get_ydata()).tolist() == [1, 1, 0, 1, 1]
 
 

@@ -71,5 +71,5 @@ def test_no_panel(blocks):
 
 @pytest.mark.parametrize("shape", [(3,), (0, 3), (3, 0)])
 def test_bad_shapes(shape):
-    with pytest.raises(ValueError, match=r"must be \(heads, rank\)"):
+    with pytest.raises(ValueError, match=r"must be an array \(heads, rank\)"):
         plots.spectra({"A": {"x": np.ones(shape)}})

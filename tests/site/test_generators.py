@@ -11,6 +11,7 @@ import pytest
 
 from docs.generators import __main__ as generators
 from docs.generators import facts
+from docs.generators import records as site_records
 from docs.generators.explorables import ahn2024, frame
 from wdattn import papers, reproduction
 from wdattn.ledger import Ledger
@@ -41,29 +42,30 @@ def test_every_name_on_a_page_is_known(known):
 
 
 def test_facts_are_those_of_the_ledger(known):
-    rows = Ledger.load(RECORDS / "ahn2024" / "ledger.json")
-    claims = {row["claim"] for row in rows}
-    assert known["ahn2024.claims"] == str(len(claims))
-    (first,) = [row for row in rows if row["claim"] == "C1" and row["backend"] == "torch"]
-    factor = float(re.match(r"×([\d.]+)", known["ahn2024.C1.torch"])[1])
-    assert factor == pytest.approx(np.exp(first["parts"][0]["effect"]), rel=5e-3)  # three digits
-    assert known["ahn2024.C1.torch"] in known["ahn2024.C1"]
-    on_jax = [row for row in rows if row["backend"] == "jax"]
-    counts = [int(known[f"ahn2024.{name}.jax"]) for name in ("reproduced", "inconclusive")]
-    assert counts == [sum(row["verdict"] == name for row in on_jax)
-                      for name in ("reproduced", "inconclusive")]  # fmt: skip
+    for key in papers.keys():
+        rows = Ledger.load(RECORDS / key / "ledger.json")
+        assert known[f"{key}.claims"] == str(len({row.claim for row in rows}))
+        (first,) = [row for row in rows if row.claim == "C1" and row.backend == "torch"]
+        number = float(re.search(r"×?([−\d.]+)", known[f"{key}.C1.torch"])[1].replace("−", "-"))
+        (part, *_) = first.parts
+        effect = np.exp(part.effect) if part.unit == "log ratio" else part.effect
+        assert number == pytest.approx(effect, rel=5e-3)  # three digits
+        assert known[f"{key}.C1.torch"] in known[f"{key}.C1"]
+        on_jax = [row for row in rows if row.backend == "jax"]
+        for name in ("reproduced", "inconclusive"):
+            assert int(known[f"{key}.{name}.jax"]) == sum(row.verdict == name for row in on_jax)
 
 
 def test_every_paper_is_listed_with_a_page_of_its_own(known):
     lines = known["papers"].split("\n")[2:]
-    assert len(lines) == len(papers.KEYS)
-    for key, line in zip(papers.KEYS, lines, strict=True):
+    assert len(lines) == len(papers.keys())
+    for key, line in zip(papers.keys(), lines, strict=True):
         assert f"(papers/{key}.md)" in line and papers.lookup(key).title in line
         assert f"| {known[f'{key}.claims']} |" in line
         for backend, name in facts.BACKENDS.items():
             assert f"{known[f'{key}.reproduced.{backend}']} on {name}" in line.replace("\xa0", " ")
         assert (ROOT / "docs" / "papers" / f"{key}.md").exists()
-    assert int(known["claims"]) == sum(int(known[f"{key}.claims"]) for key in papers.KEYS)
+    assert int(known["claims"]) == sum(int(known[f"{key}.claims"]) for key in papers.keys())
 
 
 def test_the_null_of_a_spectrum_is_what_random_factors_show(known):
@@ -77,7 +79,7 @@ def test_the_ledger_has_a_row_a_claim_in_each_tab(known):
     tabs = re.split(r'^=== "', known["ledger"], flags=re.MULTILINE)[1:]
     assert [tab.partition('"')[0] for tab in tabs] == ["Side by side", *facts.BACKENDS.values()]
     for tab in tabs:
-        assert tab.count("| **C") == int(known["ahn2024.claims"])
+        assert tab.count("| **C") == int(known["claims"])
 
 
 def test_every_benchmark_has_a_section(known):
@@ -88,7 +90,7 @@ def test_every_benchmark_has_a_section(known):
 def test_a_paper_without_an_explorable_is_left_out_and_each_other_written(tmp_path):
     generators.main(out=tmp_path)
     written = [path.stem for path in tmp_path.iterdir()]
-    assert written == [key for key in papers.KEYS if has_explorable(key)]
+    assert written == [key for key in papers.keys() if has_explorable(key)]
     for path in tmp_path.iterdir():
         frame.check(json.loads(path.read_text("utf-8")))
 
@@ -154,3 +156,26 @@ def test_a_wrong_form_is_refused(explorable, spoil, told):
     spoil(spoilt)
     with pytest.raises(ValueError, match=told):
         frame.check(spoilt)
+
+
+@pytest.mark.parametrize("key", papers.keys())
+def test_a_page_shows_pictures_of_its_paper_that_are_there(key):
+    page = ROOT / "docs" / "papers" / f"{key}.md"
+    names = site_records.named_figures(ROOT, key)
+    figures = {figure.name for figure in papers.lookup(key).figures}
+    assert names and set(names) <= figures
+    for name in names:
+        assert (ROOT / "docs" / "images" / key / f"{name}.png").exists()
+    for kind in ("ledger", "tables"):
+        assert f'--8<-- "docs/records/{key}/{kind}.md"' in page.read_text("utf-8")
+
+
+def test_of_several_pictures_of_a_figure_that_of_jax_is_shown(tmp_path):
+    for end in ("laptop-seeds0to5-torch", "laptop-seeds0to5-jax", "smoke-seeds0to1-jax"):
+        (tmp_path / f"gap-{end}.png").touch()
+    (tmp_path / "backends-laptop-seeds0to5-backends.png").touch()
+    drawn = {name: site_records._drawn(tmp_path, name, "laptop") for name in ("gap", "backends")}
+    assert drawn["gap"].name == "gap-laptop-seeds0to5-jax.png"
+    assert drawn["backends"].name == "backends-laptop-seeds0to5-backends.png"
+    with pytest.raises(ValueError, match="must be of a figure that the records suffice for"):
+        site_records._drawn(tmp_path, "noise", "laptop")

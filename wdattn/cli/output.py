@@ -24,6 +24,25 @@ class OutputLost(Exception):
         super().__init__(f"standard output: {error.strerror or error}")
 
 
+class Results(Console):
+    """Standard output, whose failure is for `show` to tell."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process."""
+        raise BrokenPipeError
+
+
+class Messages(Console):
+    """Standard error; if nobody reads it, nothing is said, and the work goes on."""
+
+    def __init__(self):
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process."""
+        self.quiet = True
+
+
 def show(renderable: Any) -> None:
     """Prints something that rich can draw, on standard output.
 
@@ -33,7 +52,7 @@ def show(renderable: Any) -> None:
     Raises:
         OutputLost: if it cannot be written.
     """
-    _write(lambda: Console().print(renderable))
+    _write(lambda: Results().print(renderable))
 
 
 def say(text: str) -> None:
@@ -55,7 +74,7 @@ def note(line: str) -> None:
         line: text.
     """
     with contextlib.suppress(OSError):
-        Console(stderr=True).print(Text(one_line(line), "yellow"), soft_wrap=True)
+        Messages().print(Text(one_line(line), "yellow"), soft_wrap=True)
 
 
 def one_line(text: str) -> str:

@@ -6,13 +6,12 @@ import os
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from wdattn import backend_choice, papers
 from wdattn.cli.interrupts import ends_at_once
-from wdattn.cli.output import note, show
+from wdattn.cli.output import Messages, note, show
 from wdattn.ledger import Ledger, Outlook
 from wdattn.ledger.seeds import MOST, checked_seeds
 from wdattn.reproduction import Live
@@ -82,10 +81,10 @@ def call(options) -> int:
     if options.dry_run:
         show(_plan([outlook for key in keys for outlook in papers.plan(key, **named)]))
         return 0
-    named |= {"jobs": options.jobs, "progress": Live()}
+    named |= {"jobs": options.jobs, "progress": Live(Messages())}
     rows = [row for key in keys for row in papers.reproduce(key, **named)]
     page = papers.write_report(options.out, note)
-    Console(stderr=True).print(Text(f"report: {page}"), soft_wrap=True)
+    Messages().print(Text(f"report: {page}"), soft_wrap=True)
     show(Ledger(rows))
     return 0
 

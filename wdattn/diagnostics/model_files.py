@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from wdattn import install
+from wdattn import arguments, install
 from wdattn.weights import escaped, keras_config
 
 # In the order in which they are tried: keras_nlp is the name that keras_hub had before.
@@ -37,7 +37,7 @@ def load_model(source: str | Path) -> keras.Model:
             be loaded, whatever the reason: the message is one line, with Keras' own in it.
         OSError: if a file cannot be read.
     """
-    path = Path(source)
+    path = arguments.path("source", source)
     if path.suffix == ".keras":
         if not path.is_file():
             raise ValueError(f"`source` must be a file or a preset, got {str(source)!r}: no file")
@@ -79,7 +79,7 @@ def _opened(load: Callable[[], Any], must: str) -> keras.Model:
 def _reason(error: Exception) -> str:
     """One line on what went wrong. Keras wraps an error in others, each with a configuration."""
     text = " ".join(str(error).split())
-    if unknown := re.search(r"Could not locate (?:class|function) '([^']*)'", text):
+    if unknown := re.search(r"Could not (?:locate|deserialize) (?:class|function) '([^']*)'", text):
         return (
             f"it holds {escaped(unknown[1])!r}, which Keras does not know. In Python, import the "
             "package that defines it, load the model and call wdattn.diagnostics.attention_layers"

@@ -8,6 +8,7 @@ import math
 import keras
 from keras import ops
 
+from wdattn import arguments
 from wdattn.initializers.seeded import Seeded
 
 
@@ -62,6 +63,13 @@ def layers_or_none(name, given, dtype):
             f"`{name}` must be None, a layer, or a list of at least one, got {given!r}"
         )
     return [layer(name, one, dtype, f"{name}_{index}") for index, one in enumerate(given)]
+
+
+def call_flag(name, given):
+    """True or False; Keras' layers take 0 and 1 for them when they are called."""
+    return arguments.flag(
+        name, bool(given) if isinstance(given, int) and given in (0, 1) else given
+    )
 
 
 def config(given):

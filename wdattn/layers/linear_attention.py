@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from wdattn import arguments
-from wdattn.layers.keras_objects import from_keras_config
+from wdattn.layers.keras_objects import call_flag, from_keras_config
 from wdattn.layers.projected_attention import ProjectedAttention
 from wdattn.ops import Chunked, linear_attention, linear_attention_scores
 from wdattn.ops.attention_mask import attention_mask as join
@@ -160,8 +160,7 @@ class LinearAttention(ProjectedAttention):
     ):
         key = value if key is None else key
         self._check(query.shape, value.shape, key.shape)
-        arguments.flag("return_attention_scores", return_attention_scores)
-        arguments.flag("use_causal_mask", use_causal_mask)
+        call_flag("return_attention_scores", return_attention_scores)
         queries = for_heads(join(query, value, query_mask))  # (batch, 1, queries, 1)
         mask = for_heads(join(query, value, None, value_mask, key_mask, attention_mask))
         parallel = self.form == "parallel" or return_attention_scores
@@ -176,7 +175,7 @@ class LinearAttention(ProjectedAttention):
         value = self._dropout_layer(self._value_dense(value), training=training)
         settings = {
             "feature_map": self.feature_map,
-            "causal": use_causal_mask,
+            "causal": call_flag("use_causal_mask", use_causal_mask),
             "normalize": self.normalize,
             "mask": mask,
         }

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from wdattn import arguments
-from wdattn.layers.keras_objects import float_kernel
+from wdattn.layers.keras_objects import call_flag, float_kernel
 from wdattn.layers.projected_attention import ProjectedAttention
 from wdattn.ops.attention_factors import AttentionFactors, AttentionProducts
 from wdattn.ops.attention_mask import attention_mask as join
@@ -209,8 +209,8 @@ class MultiHeadAttention(ProjectedAttention):
     ):
         key = value if key is None else key
         self._check(query.shape, value.shape, key.shape)
-        arguments.flag("return_attention_scores", return_attention_scores)
-        causal = arguments.flag("use_causal_mask", use_causal_mask)
+        call_flag("return_attention_scores", return_attention_scores)
+        causal = call_flag("use_causal_mask", use_causal_mask)
         masks = (query_mask, value_mask, key_mask, attention_mask)
         plain = self.sliding_window is None and all(mask is None for mask in masks)
         overridden = type(self)._compute_attention is not MultiHeadAttention._compute_attention
@@ -268,7 +268,7 @@ class MultiHeadAttention(ProjectedAttention):
             return heads, None
         if use_causal_mask:
             attention_mask = join(query, value, attention_mask=attention_mask, causal=True)
-        query = query * ops.cast(scale, query.dtype)
+        query = ops.multiply(query, ops.cast(scale, query.dtype))
         scores = attention_scores(query, key, for_heads(attention_mask))
         return weigh(self._dropout_layer(scores, training=training), value), scores
 

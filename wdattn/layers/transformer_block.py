@@ -111,13 +111,13 @@ class TransformerBlock(keras.layers.Layer):
         training=None,
         use_causal_mask=False,
     ):
-        scored = arguments.flag("return_attention_scores", return_attention_scores)
+        scored = keras_objects.call_flag("return_attention_scores", return_attention_scores)
         options = {
             "query_mask": mask,
             "value_mask": mask,
             "attention_mask": attention_mask,
             "return_attention_scores": scored or None,
-            "use_causal_mask": arguments.flag("use_causal_mask", use_causal_mask) or None,
+            "use_causal_mask": keras_objects.call_flag("use_causal_mask", use_causal_mask) or None,
         }
         options = {name: value for name, value in options.items() if value is not None}
         tokens = self.attention_norm(inputs) if self.norm_first else inputs

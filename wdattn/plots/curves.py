@@ -2,13 +2,17 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from wdattn.plots.lines import check_band, draw_means, increasing, legend
+from wdattn import arguments
+from wdattn.plots.lines import band_of, draw_means, increasing, legend
 from wdattn.plots.style import (
     GREY,
     PANELS_WIDTH,
     canvas,
+    check_texts,
     footer,
     label_ends,
+    labelled,
+    labelled_or_none,
     log_ticks,
     series_of,
     styled,
@@ -22,7 +26,6 @@ def curves(
     *,
     log=True,
     band="sd/4",
-    logs=False,
     xlabel="Iteration",
     ylabel="Loss",
     title="",
@@ -42,9 +45,9 @@ def curves(
         series: dict from label to `(seeds, points)` array.
         log: bool. Whether the vertical axis is logarithmic.
         band: "sd", "sd/2", "sd/4" or None: what lies on either side of the mean, in standard
-            deviations over seeds (ddof 1); one seed has no band.
-        logs: bool. Mean and standard deviation of the logarithms instead, drawn as their
-            exponentials; a number at or below 0 then counts as missing from the mean.
+            deviations over seeds (ddof 1); one seed has no band. "log sd", "log sd/2", "log sd/4"
+            or "log": mean and standard deviation of the logarithms, drawn as their exponentials; a
+            number at or below 0 then counts as missing from the mean.
         xlabel: str.
         ylabel: str.
         title: str.
@@ -56,17 +59,19 @@ def curves(
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if `band` is unknown, or steps and arrays do not fit.
+        ValueError: if steps and arrays do not fit, or an argument is not of this kind.
     """
-    check_band(band)
+    log, band = arguments.flag("log", log), band_of(band)
+    check_texts(xlabel=xlabel, ylabel=ylabel, title=title, note=note)
+    marks, colors = labelled_or_none("marks", marks), labelled_or_none("colors", colors)
     steps = increasing(steps)
     series = series_of(series, "series", len(steps))
     figure, [[axes]] = canvas(title=title)
     axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
-    odd, ends = draw_means(axes, steps, series, log=log, band=band, logs=logs, colors=colors)
+    odd, ends = draw_means(axes, steps, series, log=log, band=band, colors=colors)
     if log:
         log_ticks(axes)
-    for step, text in (marks or {}).items():
+    for step, text in marks.items():
         axes.axvline(step, color=GREY, linewidth=1, linestyle=":", zorder=1)
         axes.annotate(
             text,
@@ -79,7 +84,7 @@ def curves(
             color=GREY,
         )
     label_ends(axes, ends)
-    footer(figure, [note, legend(series, band, logs), *odd])
+    footer(figure, [note, legend(series, band), *odd])
     return figure
 
 
@@ -90,7 +95,6 @@ def curve_panels(
     *,
     log=True,
     band="sd/4",
-    logs=False,
     share=False,
     xlabel="Iteration",
     ylabel="Loss",
@@ -105,7 +109,6 @@ def curve_panels(
         panels: dict from a panel's title to a dict from label to `(seeds, points)` array.
         log: bool. As for `curves`.
         band: as for `curves`.
-        logs: bool. As for `curves`.
         share: bool. Whether the panels have one vertical axis, so that heights compare.
         xlabel: str.
         ylabel: str.
@@ -117,24 +120,25 @@ def curve_panels(
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if there is no panel, `band` is unknown, or steps and arrays do not fit.
+        ValueError: if there is no panel, steps and arrays do not fit, or an argument is not of this
+            kind.
     """
-    if not panels:
-        raise ValueError(f"`panels` must hold at least one panel, got {panels!r}")
-    check_band(band)
-    steps = increasing(steps)
+    log, share = arguments.flag("log", log), arguments.flag("share", share)
+    check_texts(xlabel=xlabel, ylabel=ylabel, title=title, note=note)
+    panels, colors = labelled("panels", panels), labelled_or_none("colors", colors)
+    band, steps = band_of(band), increasing(steps)
     figure, [row] = canvas(PANELS_WIDTH, 3.9, title=title, columns=len(panels), sharey=share)
     notes, labels = [note], {}
     for axes, (name, series) in zip(row, panels.items(), strict=True):
         series = series_of(series, f"panels[{name!r}]", len(steps))
         axes.set(xlabel=xlabel, yscale="log" if log else "linear")
         axes.set_title(name, fontweight="bold")
-        look = {"log": log, "band": band, "logs": logs, "colors": colors, "where": name}
+        look = {"log": log, "band": band, "colors": colors, "where": name}
         odd, _ = draw_means(axes, steps, series, **look)
         if log:
             log_ticks(axes)
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        said = legend(series, band, logs)
+        said = legend(series, band)
         notes += [*([said] if said not in notes else []), *odd]
         labels |= {line.get_label(): line for line in axes.lines if line.get_gid() == "mean"}
     row[0].set_ylabel(ylabel)

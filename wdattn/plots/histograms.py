@@ -2,8 +2,19 @@
 
 import numpy as np
 
+from wdattn import arguments
 from wdattn.plots import words
-from wdattn.plots.style import GREY, PANELS_WIDTH, WIDTH, canvas, footer, styled
+from wdattn.plots.style import (
+    GREY,
+    PANELS_WIDTH,
+    WIDTH,
+    canvas,
+    check_texts,
+    footer,
+    labelled,
+    labelled_or_none,
+    styled,
+)
 
 # Dark on light: the outline must be seen on the bars without colour too.
 DATA, MATCHED = "#a9cbe4", "#9c3d00"
@@ -31,7 +42,7 @@ def histogram(
         series: dict from label to an array of draws of any shape (seeds are pooled).
         matched: dict from label to draws of the matched Gaussian's norm, drawn as an outline, or
             None.
-        bins: int >= 1. Bins of each picture.
+        bins: int in [1, 10^6]. Bins of each picture.
         density: bool. Whether the bulk is drawn as a density of all draws; counts otherwise.
         zoom: float in (0, 1] or None. Quantile where the bulk's picture ends; None or 1: the whole.
         xlabel: str.
@@ -42,14 +53,14 @@ def histogram(
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if there is no label, no finite draw, or `bins` or `zoom` is out of range.
+        ValueError: if there is no label, no finite draw, or an argument is not of this kind.
     """
-    if not series:
-        raise ValueError(f"`series` must hold at least one label, got {series!r}")
-    if bins < 1:
-        raise ValueError(f"`bins` must be at least 1, got {bins}")
-    if zoom is not None and not 0 < zoom <= 1:
-        raise ValueError(f"`zoom` must be in (0, 1] or None, got {zoom}")
+    series, matched = labelled("series", series), labelled_or_none("matched", matched)
+    if strange := sorted(set(matched) - set(series)):
+        raise ValueError(f"`matched` has labels {strange} that `series` lacks: {list(series)}")
+    bins, zoom = bins_and_zoom(bins, zoom)
+    density = arguments.flag("density", density)
+    check_texts(xlabel=xlabel, title=title, note=note)
     one = len(series) == 1
     rows, columns = (1, 2) if one else (2, len(series))
     size = (WIDTH, 3.6) if one else (max(PANELS_WIDTH, 3.2 * columns), 5.4)
@@ -57,8 +68,10 @@ def histogram(
     pairs = grid if one else grid.T
     notes = [note]
     for (label, draws), (bulk, tail) in zip(series.items(), pairs, strict=True):
-        drawn, said = finite_draws(draws, label)
-        gaussian, gaussian_said = finite_draws((matched or {}).get(label, ()), f"{label}, matched")
+        drawn, said = finite_draws(f"series[{label!r}]", draws, label)
+        gaussian, gaussian_said = finite_draws(
+            f"matched[{label!r}]", matched.get(label, ()), f"{label}, matched"
+        )
         if not drawn.size:
             raise ValueError(f"`series[{label!r}]` must hold a finite draw, got none")
         notes += [f"{label}: {drawn.size} draws.", said, gaussian_said]
@@ -69,16 +82,25 @@ def histogram(
         tail.set_title("The same, as log counts" if one else "")
         for axes in (bulk, tail) if one else (tail,):
             axes.set_xlabel(xlabel)
-    if any(np.size(draws) for draws in (matched or {}).values()):
+    if any(np.size(draws) for draws in matched.values()):
         figure.legend(*pairs[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
         notes.append("Matched Gaussian: normal vectors with the noise's own covariance.")
     footer(figure, notes)
     return figure
 
 
-def finite_draws(draws, label):
+def bins_and_zoom(bins, zoom):
+    """The number of bins and the quantile where the picture ends; a ValueError names either."""
+    most = 10**6  # more than a picture can show
+    return (
+        arguments.integer("bins", bins, most=most),
+        arguments.real_or_none("zoom", zoom, above=0, most=1),
+    )
+
+
+def finite_draws(argument, draws, label):
     """The finite ones as a flat array, and how many were lost in words."""
-    draws = np.asarray(draws, "float64").ravel()
+    draws = arguments.numbers(argument, draws).ravel()
     lost = int((~np.isfinite(draws)).sum())
     said = f"{label}: {lost} of {draws.size} draws are not finite and cannot be drawn."
     return draws[np.isfinite(draws)], said if lost else ""

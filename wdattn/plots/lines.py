@@ -1,11 +1,39 @@
 """Lines over steps on one pair of axes: a mean over seeds with a band, and what it cannot show."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from wdattn import arguments
 from wdattn.plots.style import looks, rug
 
-# How much of the standard deviation over seeds lies on either side of the mean.
-BANDS = {"sd": 1.0, "sd/2": 0.5, "sd/4": 0.25, None: 0.0}
+SHARES = {"sd": 1.0, "sd/2": 0.5, "sd/4": 0.25}
+
+
+@dataclass(frozen=True)
+class Band:
+    """A mean over seeds, and how far from it a band reaches on either side.
+
+    Args:
+        share: of the standard deviation over seeds; 0 for no band.
+        logs: whether mean and deviation are those of the logarithms, drawn as their exponentials.
+        words: what the legend calls the band, "" for none.
+    """
+
+    share: float
+    logs: bool
+    words: str
+
+
+BANDS = {
+    None: Band(0.0, False, ""),
+    "log": Band(0.0, True, ""),
+    **{name: Band(share, False, name) for name, share in SHARES.items()},
+    **{
+        f"log {name}": Band(share, True, f"{name} of the logarithm")
+        for name, share in SHARES.items()
+    },
+}
 # Lines that lie on each other and must all be seen: wide and pale first, then dashed, then dotted.
 STACK = (
     {"linewidth": 4, "alpha": 0.25, "linestyle": "-"},
@@ -16,31 +44,28 @@ STACK = (
 
 def increasing(steps):
     """`steps` as a float64 array; a ValueError if it is not `(points,)` and increasing."""
-    steps = np.asarray(steps, "float64")
-    if steps.ndim != 1 or not steps.size or (np.diff(steps) <= 0).any():
-        raise ValueError(f"`steps` must be (points,) and increasing, got {steps!r}")
+    steps = arguments.array("steps", steps, "points")
+    if not np.isfinite(steps).all() or (np.diff(steps) <= 0).any():
+        raise ValueError(f"`steps` must be finite and increasing, got {steps!r}")
     return steps
 
 
-def check_band(band):
-    """Raises a ValueError if there is no such band."""
-    if band not in BANDS:
-        raise ValueError(f"`band` must be one of {list(BANDS)}, got {band!r}")
+def band_of(name):
+    """The band of that name; a ValueError if there is none."""
+    return BANDS[arguments.choice("band", name, BANDS)]
 
 
-def legend(series, band, logs):
+def legend(series, band):
     """What line and band are, in a sentence; nothing where each line is a single run."""
     count = sorted({len(values) for values in series.values()})
     if count == [1]:
         return ""
-    mean = "exp of the mean logarithm" if logs else "mean"
+    mean = "exp of the mean logarithm" if band.logs else "mean"
     line = f"Line: {mean} over {' or '.join(map(str, count))} seeds"
-    if band is None:
-        return f"{line}."
-    return f"{line}; band: ± {band}{' of the logarithm' if logs else ''}."
+    return f"{line}; band: ± {band.words}." if band.words else f"{line}."
 
 
-def draw_means(axes, steps, series, *, log, band, logs=False, colors=None, where=""):
+def draw_means(axes, steps, series, *, log, band, colors=None, where=""):
     """Draw each label's mean with its band.
 
     Args:
@@ -48,8 +73,7 @@ def draw_means(axes, steps, series, *, log, band, logs=False, colors=None, where
         steps: `(points,)` float64.
         series: dict from label to `(seeds, points)` float64.
         log: bool. Whether the vertical axis is logarithmic.
-        band: a key of `BANDS`.
-        logs: bool. Average the logarithms.
+        band: a `Band`.
         colors: dict from label to colour, or None.
         where: str. What the notes call these axes, "" where they are the only ones.
 
@@ -60,7 +84,7 @@ def draw_means(axes, steps, series, *, log, band, logs=False, colors=None, where
     notes, ends = [], []
     for level, (label, (colour, dash)) in enumerate(looks(series, colors).items()):
         values = series[label]
-        _mean(axes, steps, values, (label, colour, dash), log, BANDS[band], logs)
+        _mean(axes, steps, values, (label, colour, dash), log, band)
         name = f"{where}, {label}" if where else label
         notes += oddities(axes, steps, name, values, colour, log, level)
         height = last_drawable(values, log)
@@ -69,12 +93,12 @@ def draw_means(axes, steps, series, *, log, band, logs=False, colors=None, where
     return notes, ends
 
 
-def _mean(axes, steps, values, look, log, share, logs):
+def _mean(axes, steps, values, look, log, band):
     label, colour, dash = look
-    finite = np.isfinite(values) & ((values > 0) | (not logs))
+    finite = np.isfinite(values) & ((values > 0) | (not band.logs))
     whole = finite.all(axis=0)
     kept = np.where(finite, values, 1)
-    kept, back = (np.log(kept), np.exp) if logs else (kept, np.asarray)
+    kept, back = (np.log(kept), np.exp) if band.logs else (kept, np.asarray)
     mean = kept.mean(axis=0)
     few = "o" if len(steps) <= 12 else None
     # On a log axis a mean at or below 0 leaves a gap, not a line to the bottom.
@@ -89,10 +113,10 @@ def _mean(axes, steps, values, look, log, share, logs):
         gid="mean",
         label=label,
     )
-    if share and len(values) > 1:
+    if band.share and len(values) > 1:
         # The spread of numbers near the float limit overflows; inf keeps the band off the picture.
         with np.errstate(over="ignore"):
-            spread = share * kept.std(axis=0, ddof=1)
+            spread = band.share * kept.std(axis=0, ddof=1)
             low, high = back(mean - spread), back(mean + spread)
         drawn = whole & np.isfinite(spread)
         axes.fill_between(steps, low, high, where=drawn, color=colour, alpha=0.25, linewidth=0)

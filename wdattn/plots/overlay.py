@@ -4,9 +4,21 @@ import itertools
 
 import numpy as np
 
+from wdattn import arguments
 from wdattn.plots import words
 from wdattn.plots.lines import STACK, increasing, last_drawable, oddities
-from wdattn.plots.style import BLACK, canvas, footer, label_ends, looks, rug, series_of, styled
+from wdattn.plots.style import (
+    BLACK,
+    canvas,
+    check_texts,
+    footer,
+    label_ends,
+    labelled,
+    looks,
+    rug,
+    series_of,
+    styled,
+)
 
 
 @styled
@@ -33,11 +45,11 @@ def backend_overlay(
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if an arm has fewer than two backends or the shapes differ.
+        ValueError: if an arm has fewer than two backends, the shapes differ, or an argument is not
+            of this kind.
     """
-    steps = increasing(steps)
-    if not series:
-        raise ValueError(f"`series` must hold at least one arm, got {series!r}")
+    log, steps, series = arguments.flag("log", log), increasing(steps), labelled("series", series)
+    check_texts(xlabel=xlabel, ylabel=ylabel, title=title, note=note)
     figure, [[upper], [lower]] = canvas(
         height=5.6, title=title, rows=2, columns=1, sharex=True, height_ratios=(5, 3)
     )
@@ -46,7 +58,7 @@ def backend_overlay(
     notes, ends, distances = [note], [], []
     for level, (arm, (colour, _)) in enumerate(looks(series).items()):
         backends = series_of(series[arm], f"series[{arm!r}]", len(steps))
-        distance = largest_distance(backends)
+        distance = _largest_distance(backends, f"series[{arm!r}]")
         for number, (backend, values) in enumerate(backends.items()):
             upper.plot(steps, values.T, color=colour, **STACK[number % len(STACK)])
             name = f"{arm}, {backend}"
@@ -78,10 +90,14 @@ def largest_distance(backends):
     Raises:
         ValueError: if there are fewer than two, or their shapes differ.
     """
-    arrays = list(series_of(backends, "backends").values())
+    return _largest_distance(series_of(backends, "backends"), "backends")
+
+
+def _largest_distance(backends, argument):
+    arrays = list(backends.values())
     if len(arrays) < 2 or len({values.shape for values in arrays}) > 1:
-        shapes = {name: np.shape(values) for name, values in backends.items()}
-        raise ValueError(f"`backends` must be two or more arrays of one shape, got {shapes}")
+        shapes = {name: values.shape for name, values in backends.items()}
+        raise ValueError(f"`{argument}` must be two or more arrays of one shape, got {shapes}")
     largest = np.zeros(arrays[0].shape[1])
     for a, b in itertools.combinations(arrays, 2):
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from wdattn.plots.histograms import DATA, MATCHED, draw_bulk, finite_draws
-from wdattn.plots.style import BLACK, PANELS_WIDTH, canvas, footer, styled
+from wdattn.plots.histograms import DATA, MATCHED, bins_and_zoom, draw_bulk, finite_draws
+from wdattn.plots.style import BLACK, PANELS_WIDTH, canvas, check_texts, footer, styled
 
 
 @styled
@@ -27,7 +27,7 @@ def quantiles(
     Args:
         draws: array of any shape, at least two finite numbers.
         matched: draws of the matched Gaussian's norm, of any shape, or None.
-        bins: int >= 1.
+        bins: int in [1, 10^6].
         zoom: float in (0, 1] or None. Quantile where the histogram ends; None or 1: the whole.
         xlabel: str.
         title: str.
@@ -37,10 +37,14 @@ def quantiles(
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if there are fewer than two finite draws.
+        ValueError: if there are fewer than two finite draws, or an argument is not of this kind.
     """
-    drawn, said = finite_draws(draws, "gradient noise")
-    gaussian, gaussian_said = finite_draws(() if matched is None else matched, "matched Gaussian")
+    bins, zoom = bins_and_zoom(bins, zoom)
+    check_texts(xlabel=xlabel, title=title, note=note)
+    drawn, said = finite_draws("draws", draws, "gradient noise")
+    gaussian, gaussian_said = finite_draws(
+        "matched", () if matched is None else matched, "matched Gaussian"
+    )
     if drawn.size < 2:
         raise ValueError(f"`draws` must hold at least two finite numbers, got {drawn.size}")
     figure, [[bulk, straight]] = canvas(PANELS_WIDTH, 4.0, title=title, columns=2)

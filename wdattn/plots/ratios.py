@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from wdattn import arguments
 from wdattn.plots.style import (
     BLACK,
     CYCLE,
@@ -9,8 +10,11 @@ from wdattn.plots.style import (
     PANELS_WIDTH,
     WIDTH,
     canvas,
+    check_texts,
     footer,
     label_ends,
+    labelled,
+    labelled_or_none,
     log_ticks,
     styled,
 )
@@ -42,7 +46,7 @@ def ratios(
             (for most claims the geometric mean and its 95 % t interval), or None.
         paper: dict from label to the paper's `(mean, sd)`, or None. Its arithmetic mean and its
             standard deviation are another statistic than a geometric mean; the caption says so.
-        threshold: float or None. Smallest ratio that counts, drawn as a dashed line.
+        threshold: float > 0 or None. Smallest ratio that counts, drawn as a dashed line.
         xlabel: str.
         ylabel: str.
         title: str.
@@ -52,12 +56,20 @@ def ratios(
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if `values` is empty, or `intervals` or `paper` has a label that it lacks.
+        ValueError: if `values` is empty, `intervals` or `paper` has a label that it lacks, or an
+            argument is not of this kind.
     """
-    if not values:
-        raise ValueError(f"`values` must hold at least one label, got {values!r}")
-    intervals, paper = intervals or {}, paper or {}
-    for name, other in (("intervals", intervals), ("paper", paper)):
+    values = {
+        label: arguments.array(f"values[{label!r}]", seeds, "seeds")
+        for label, seeds in labelled("values", values).items()
+    }
+    threshold = arguments.real_or_none("threshold", threshold, above=0)
+    check_texts(xlabel=xlabel, ylabel=ylabel, title=title, note=note)
+    intervals, paper = labelled_or_none("intervals", intervals), labelled_or_none("paper", paper)
+    for name, other, size in (("intervals", intervals, 3), ("paper", paper, 2)):
+        for label, numbers in other.items():
+            if not isinstance(numbers, tuple | list | np.ndarray) or len(numbers) != size:
+                raise ValueError(f"`{name}[{label!r}]` must be {size} numbers, got {numbers!r}")
         if strange := sorted(set(other) - set(values)):
             raise ValueError(f"`{name}` has labels {strange} that `values` lacks: {list(values)}")
     figure, [[axes]] = canvas(WIDTH if len(values) < 3 else PANELS_WIDTH, title=title)
@@ -66,7 +78,7 @@ def ratios(
     axes.axhline(1, color=GREY, linewidth=1)
     notes = [note]
     for column, (label, seeds) in enumerate(values.items()):
-        notes.append(_dots(axes, column, label, np.asarray(seeds, "float64")))
+        notes.append(_dots(axes, column, label, seeds))
         _interval(axes, column, intervals.get(label))
         notes.append(_paper(axes, column, label, paper.get(label)))
     asides = [("equal", GREY, 1)]
@@ -158,7 +170,6 @@ def _paper(axes, column, label, numbers):
 
 def _column(label, ratios, numbers):
     """What stands below a column: its label, and the table's statistic where the paper has one."""
-    ratios = np.asarray(ratios, "float64")
     if numbers is None or len(ratios) < 2 or not np.isfinite(ratios).all():
         return label
     ours = f"ours {effect(ratios.mean())} ({effect(ratios.std(ddof=1))})"

@@ -4,13 +4,16 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
+from wdattn import arguments
 from wdattn.plots import words
 from wdattn.plots.style import (
     BLACK,
     PANELS_WIDTH,
     WIDTH,
     canvas,
+    check_texts,
     footer,
+    labelled,
     series_of,
     styled,
 )
@@ -51,11 +54,14 @@ def scatter_panels(
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if there is no panel, or the shapes do not fit.
+        ValueError: if there is no panel, the shapes do not fit, or an argument is not of this kind.
     """
-    if not panels:
-        raise ValueError(f"`panels` must hold at least one panel, got {panels!r}")
-    colour = np.asarray(colour, "float64")
+    panels, fit = labelled("panels", panels), arguments.flag("fit", fit)
+    colour = arguments.array("colour", colour, "points")
+    check_texts(xlabel=xlabel, ylabel=ylabel, colour_label=colour_label, title=title, note=note)
+    for name, pair in panels.items():
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(f"`panels[{name!r}]` must be a pair (x, y), got {pair!r}")
     width = WIDTH if len(panels) == 1 else PANELS_WIDTH
     figure, [row] = canvas(width, 4.2, title=title, columns=len(panels))
     notes = [note]

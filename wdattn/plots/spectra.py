@@ -4,7 +4,17 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from wdattn.plots.style import CYCLE, GREY, canvas, footer, styled
+from wdattn import arguments
+from wdattn.plots.style import (
+    CYCLE,
+    GREY,
+    canvas,
+    check_texts,
+    footer,
+    labelled,
+    labelled_or_none,
+    styled,
+)
 
 COLUMNS = 6  # panels side by side; more than that go on in a new row
 PANEL, WIDE_PANEL = (1.9, 1.75), (3.5, 2.4)  # inches; the latter where there are one or two
@@ -31,10 +41,16 @@ def spectra(blocks, *, null=None, title="", note=""):
         matplotlib `Figure`.
 
     Raises:
-        ValueError: if there is no panel, or an array is not `(heads, rank)`.
+        ValueError: if there is no panel, an array is not `(heads, rank)`, or an argument is not of
+            this kind.
     """
-    if not blocks or not all(blocks.values()):
-        raise ValueError(f"`blocks` must hold at least one panel a product, got {blocks!r}")
+    for name, panels in labelled("blocks", blocks).items():
+        labelled(f"blocks[{name!r}]", panels)
+    null = {
+        name: arguments.array(f"null[{name!r}]", values, "rank")
+        for name, values in labelled_or_none("null", null).items()
+    }
+    check_texts(title=title, note=note)
     columns = min(COLUMNS, max(map(len, blocks.values())))
     heights = [-(-len(panels) // columns) for panels in blocks.values()]
     width, height = PANEL if columns > 2 else WIDE_PANEL
@@ -50,7 +66,7 @@ def spectra(blocks, *, null=None, title="", note=""):
         for axes, (label, values) in zip(rows.ravel(), panels.items(), strict=False):
             heads = _heads(values, f"blocks[{name!r}][{label!r}]")
             lost += len(values) - len(heads)
-            _panel(axes, heads, (null or {}).get(name))
+            _panel(axes, heads, null.get(name))
             axes.set_title(label, fontweight="bold", fontsize=9)
         for axes in rows[:, 0]:
             axes.set_ylabel(f"{name}\nσ / largest σ", fontsize=9)
@@ -67,9 +83,7 @@ def spectra(blocks, *, null=None, title="", note=""):
 
 
 def _heads(values, name):
-    values = np.asarray(values, "float64")
-    if values.ndim != 2 or 0 in values.shape:
-        raise ValueError(f"`{name}` must be (heads, rank), none of them 0, got {values.shape}")
+    values = arguments.array(name, values, "heads", "rank")
     return values[values[:, 0] > 0]
 
 
@@ -83,7 +97,6 @@ def _panel(axes, heads, null):
         look = {"color": colour, "marker": "o", "markersize": 4, "zorder": 3, "gid": "rank"}
         axes.plot(reached + 1, head[reached] / head[0], **look)
     if null is not None:
-        null = np.asarray(null, "float64")
         places = np.arange(1, len(null) + 1)
         axes.plot(places, null / null[0], color=GREY, linewidth=1.2, dashes=(4, 2), gid="null")
     axes.set_ylim(0, 1.05)

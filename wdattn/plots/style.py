@@ -3,6 +3,7 @@
 import functools
 import io
 import textwrap
+from collections.abc import Mapping
 
 import matplotlib.style
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image
 
+from wdattn import arguments
 from wdattn.plots import words
 
 BLACK, RED, GREY, PALE = "#000000", "#d62f1f", "#5a5a5a", "#d9d9d9"
@@ -107,11 +109,22 @@ def caption(scale, backend, seeds, text=""):
     Returns:
         str, for the argument `note` of the drawing functions.
 
+    Raises:
+        ValueError: if an argument is not of this kind.
+
     Examples:
         >>> caption("laptop", "jax", range(6))
         'Measured by wdattn: laptop scale, jax, seeds 0–5.'
     """
-    backend = backend if isinstance(backend, str) else " + ".join(backend)
+    check_texts(scale=scale, text=text)
+    try:
+        backends = [backend] if isinstance(backend, str) else [*backend]
+    except TypeError:
+        backends = []
+    if not backends or not all(isinstance(name, str) for name in backends):
+        raise ValueError(f"`backend` must be a name or several, got {backend!r}")
+    backend = " + ".join(backends)
+    seeds = arguments.integers("seeds", seeds)
     where = f"Measured by wdattn: {scale} scale, {backend}, seeds {words.seeds(seeds)}."
     return f"{where} {text}".strip()
 
@@ -129,12 +142,13 @@ def looks(labels, colors=None):
     Returns:
         dict from label to `(colour, dash)`.
     """
+    colors = labelled_or_none("colors", colors)
     result: dict = {}
     used: list = []
     free = iter(CYCLE * 9)
     for label in labels:
         first = label.split()[0].strip(",:;").lower() if label.split() else ""
-        colour = (colors or {}).get(label) or OPTIMIZERS.get(first) or next(free)
+        colour = colors.get(label) or OPTIMIZERS.get(first) or next(free)
         result[label] = colour, DASHES[used.count(colour) % len(DASHES)]
         used.append(colour)
     return result
@@ -210,11 +224,12 @@ def series_of(series, argument, points=None):
     """`series` as float64 arrays of `(seeds, points)`, checked at the door.
 
     Raises:
-        ValueError: if it is empty or an array has another shape.
+        ValueError: if it is no mapping, is empty, or an array has another shape.
     """
-    if not series:
-        raise ValueError(f"`{argument}` must hold at least one label, got {series!r}")
-    arrays = {str(label): np.asarray(values, "float64") for label, values in series.items()}
+    arrays = {
+        str(label): arguments.numbers(f"{argument}[{label!r}]", values)
+        for label, values in labelled(argument, series).items()
+    }
     for label, values in arrays.items():
         if values.ndim != 2 or 0 in values.shape or points not in (None, values.shape[1]):
             wanted = "points" if points is None else points
@@ -223,6 +238,26 @@ def series_of(series, argument, points=None):
                 f"got {values.shape}"
             )
     return arrays
+
+
+def labelled(argument, given):
+    """A mapping that holds something; a ValueError otherwise."""
+    if not isinstance(given, Mapping) or not given:
+        raise ValueError(f"`{argument}` must map at least one label, got {given!r}")
+    return given
+
+
+def labelled_or_none(argument, given):
+    """A mapping, empty for None; a ValueError otherwise."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"`{argument}` must be None or a mapping from labels, got {given!r}")
+    return given or {}
+
+
+def check_texts(**texts):
+    """Raises a ValueError if one of a figure's texts is no str."""
+    for name, text in texts.items():
+        arguments.text(name, text)
 
 
 def png(figure, dpi=150):
@@ -234,7 +269,13 @@ def png(figure, dpi=150):
 
     Returns:
         bytes.
+
+    Raises:
+        ValueError: if an argument is not of this kind.
     """
+    if not isinstance(figure, Figure):
+        raise ValueError(f"`figure` must be a matplotlib Figure, got {figure!r}")
+    dpi = arguments.real("dpi", dpi, above=0)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return _with_palette(Image.open(buffer).convert("RGB"))
@@ -249,8 +290,15 @@ def shrunk(png, share):
 
     Returns:
         bytes.
+
+    Raises:
+        ValueError: if an argument is not of this kind.
     """
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    share = arguments.real("share", share, above=0, most=1)
+    try:
+        picture = Image.open(io.BytesIO(png)).convert("RGB")
+    except (OSError, TypeError) as error:
+        raise ValueError(f"`png` must be the bytes of a picture, got {png!r:.60}") from error
     size = [max(1, round(share * pixels)) for pixels in picture.size]
     return _with_palette(picture.resize(size, Image.Resampling.LANCZOS))
 

@@ -153,11 +153,13 @@ def hugging_face_layers(
             of heads is not known or does not fit, or there is no such layer.
         OSError: if a file cannot be read.
     """
+    path = arguments.path("path", path)
     heads = arguments.integer_or_none("heads", heads)
+    layer = arguments.integer_or_none("layer", layer, least=0)
     tensors = Safetensors(path)
     layers = _layers(tensors)
     if layer is not None:
-        if not (arguments.is_integer(layer) and 0 <= layer < len(layers)):
+        if layer >= len(layers):
             raise ValueError(
                 f"`layer` must be None or an int in 0 to {len(layers) - 1} for {path}, "
                 f"got {layer!r}"

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from functools import partial
 
+import numpy as np
+
 from wdattn import arguments
 from wdattn.spectra.attention_heads import AttentionHeads, MergedHeads
 from wdattn.spectra.head_rows import Row, head_rows, null_of
@@ -30,7 +32,9 @@ def rows_of(
     Raises:
         ValueError: as `head_rows`.
     """
-    first = arguments.integer("first", first, least=0)
+    biases, first = arguments.flag("biases", biases), arguments.integer("first", first, least=0)
+    if not isinstance(layers, Iterable) or isinstance(layers, str | bytes | np.ndarray):
+        raise ValueError(f"`layers` must be an iterable of layers' matrices, got {layers!r}")
     # By `map` and not by a loop, whose variable would hold one layer while the next is read.
     rows = map(partial(head_rows, biases=biases), layers)
     return [{"index": index, **row} for index, part in enumerate(rows, first) for row in part]

@@ -1,5 +1,7 @@
 """Names out of files, made fit to be printed."""
 
+from wdattn import arguments
+
 _MOST = 400
 
 
@@ -19,6 +21,7 @@ def escaped(text: str) -> str:
         >>> escaped("layer\x1b[31m\n")
         'layer\\x1b[31m\\n'
     """
+    text = arguments.text("text", text)
     short = text if len(text) <= _MOST else text[: _MOST - 1] + "…"
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")

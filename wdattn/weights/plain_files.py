@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from wdattn import arguments
+
 LONGEST_JSON = 2**24  # bytes; the largest header or index of a model is a few million
 
 
@@ -18,10 +20,10 @@ def open_plain(path: str | Path) -> BinaryIO:
         The open binary file.
 
     Raises:
-        ValueError: if there is something else at the path.
+        ValueError: if it is no path, or there is something else at it.
         OSError: if the file cannot be read.
     """
-    path = Path(path)
+    path = arguments.path("path", path)
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError(f"{path} must be a plain file, got a folder, a pipe or a device")
     return path.open("rb")

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from wdattn.arguments import is_integer
+from wdattn import arguments
 from wdattn.weights.plain_files import LONGEST_JSON, open_plain, parse_json, read_json
 
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -53,7 +53,7 @@ class Safetensors(Mapping[str, np.ndarray]):
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self.path = arguments.path("path", path)
         self._tensors: dict[str, _Tensor] = {}
         if not self.path.name.endswith(INDEX):
             self._tensors = _header(self.path)
@@ -110,7 +110,7 @@ def is_safetensors(path: str | Path) -> bool:
     Returns:
         bool.
     """
-    return str(path).endswith((".safetensors", INDEX))
+    return str(arguments.path("path", path)).endswith((".safetensors", INDEX))
 
 
 def _parts(path: Path) -> dict[Path, set[str]]:
@@ -190,7 +190,7 @@ def _tensor(path: Path, name: str, entry: Any, first: int) -> _Tensor:
 
 
 def _are_sizes(values: Any) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(is_integer(value) and value >= 0 for value in values)
+    return isinstance(values, list) and all(arguments.is_integer(value) and value >= 0 for value in values)
 
 
 def _check_layout(path: Path, tensors: dict[str, _Tensor], first: int, size: int) -> None:

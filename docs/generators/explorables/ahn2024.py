@@ -5,8 +5,8 @@ from collections import defaultdict
 import numpy as np
 
 from docs.generators.facts import BACKENDS
-from wdattn.papers.ahn2024.experiments import ADAM, SGDM
-from wdattn.papers.ahn2024.experiments.training import LAPTOP, WATCH
+from wdattn.papers.ahn2024.arms import ADAM, SGDM
+from wdattn.papers.ahn2024.experiments import BASE, LAPTOP
 from wdattn.papers.ahn2024.settings import RATES as AUTHORS
 from wdattn.papers.ahn2024.settings import Noise, Regression
 from wdattn.plots.words import significant
@@ -28,11 +28,11 @@ SWEEP = Experiment(
     "rates",
     Regression,
     {},
-    {name: WATCH[name] for name in ("loss", "skipped", "evaluation_loss", "condition")},
+    {name: BASE.watch[name] for name in ("loss", "skipped", "evaluation_loss", "condition")},
     scales={"laptop": Scale(3, LAPTOP)},
     source="Ahn et al. (2024), Section 3: learning rates were searched",
     expects="a best rate for each optimizer and law of covariates",
-    deviations={"laptop": "batch 256, 1300 steps, 3 seeds, five rates"},
+    notes={"laptop": "five rates"},
     cost={"laptop": 1.0},
 )
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1)

@@ -188,6 +188,17 @@ def test_the_ratios_are_those_of_the_records_and_stand_beside_the_papers(name, c
         assert [float(number) for number in paper] == [mean, sd]
 
 
+def test_the_papers_numbers_are_those_of_its_tables():
+    means = {750: (1.76, 3.14, 9.57, 5.41), 1250: (1.58, 5.98, 6.53, 6.61)}
+    spreads = {750: (0.40, 0.97, 13.3, 3.96), 1250: (0.41, 2.86, 3.55, 2.54)}
+    panels = ("Setting 1", "Setting 2", "Setting 3", "Appendix B")
+    assert TABLE == {
+        (panel, step): (means[step][number], spreads[step][number])
+        for number, panel in enumerate(panels)
+        for step in (750, 1250)
+    }
+
+
 # Smoothness
 
 

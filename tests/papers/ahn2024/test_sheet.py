@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from wdattn import backend
 from wdattn.data import in_context_regression
 from wdattn.papers import lookup
 from wdattn.papers.ahn2024 import experiments, measures, network, system
@@ -272,7 +273,7 @@ def test_starts_are_normal_and_hang_on_the_seed_alone():
 
 def test_a_batch_is_the_data_rooms():
     run = replace(SMALL, seed=4, stream=2, covariates="gamma")
-    expected = in_context_regression(16, covariates="gamma", seed=4, stream=2, step=9)
+    expected = in_context_regression(16, setting="gamma", seed=4, stream=2, step=9)
     for one, other in zip(system.batch(run, 9), expected, strict=True):
         np.testing.assert_array_equal(one, other)
     assert expected[0].shape == (16, 21, 6)
@@ -310,6 +311,19 @@ def test_the_evaluation_loss_is_that_of_the_fixed_batch():
     predicted = keras.ops.convert_to_numpy(look.model()(x))
     found = measures.evaluation_loss(look)
     np.testing.assert_allclose(found, np.mean((predicted - y) ** 2), rtol=1e-5)
+
+
+def test_a_run_in_float64_is_measured_in_it():
+    run = replace(SMALL, precision="float64")
+    with backend.precision("float64"):
+        look = snapshot(run)
+        x, y = in_context_regression(32, seed=99, stream=1_000_001)
+        assert {weight.dtype for weight in look.weights.values()} == {np.dtype("float64")}
+        predicted = keras.ops.convert_to_numpy(look.model()(x.astype("float64")))
+        assert predicted.dtype == "float64"
+        found = measures.evaluation_loss(look)
+    np.testing.assert_allclose(found, np.mean((predicted - y) ** 2), rtol=1e-12)
+    assert found != measures.evaluation_loss(snapshot(SMALL))
 
 
 def test_evaluation_batches_are_one_for_a_task_and_no_training_batch():
@@ -373,14 +387,22 @@ def test_runs_that_diverge_can_be_measured_all_the_way(optimizer):
     ]
     times = (0, 1, 2, 3, 6, 11)
     watch = {name: times for name in ("loss", "skipped", *measures.MEASURES) if "noise" not in name}
-    members = [Member(run, watch) for run in runs]
-    for columns, weights in train(members, system.build(runs[0]), measures.MEASURES):
+    last = {}
+
+    def keep(place, step, weights):
+        last[place] = weights
+        return ""
+
+    members = [Member(run, watch, keep=(run.steps,)) for run in runs]
+    outcomes = train(members, system.build(runs[0]), measures.MEASURES, keep=keep)
+    for place, columns in enumerate(outcome.columns for outcome in outcomes):
         assert {len(values) for _, values in columns.values()} == {len(times)}
         first = {name: values[0] for name, (_, values) in columns.items()}
         assert first["condition"].shape == (2,) and first["condition"].min() >= 1
         gradient_norm, spectral_norm = first["smoothness"]
         assert gradient_norm > 0
         assert not abs(first["directional_smoothness"]) > 1.001 * spectral_norm  # nan: no step
-        skipped, finite = columns["skipped"][1][-1], np.isfinite(weights[0]).all()
+        weights = next(iter(last[place].values()))
+        skipped, finite = columns["skipped"][1][-1], np.isfinite(weights).all()
         assert finite or optimizer == "sgdm"  # Adam's steps are bounded
         assert skipped or finite

@@ -1,10 +1,21 @@
 """A claim that cannot say no, or whose control removes nothing, is refused when it is written."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from wdattn.reproduction import AllOf, Best, Claim, Control, Inside, difference, reads, single
+from wdattn.reproduction import (
+    AllOf,
+    Best,
+    Claim,
+    Control,
+    Every,
+    Inside,
+    difference,
+    reads,
+    single,
+)
 from wdattn.reproduction.design.claim import REPRODUCED, VERDICTS
 
 PLAIN, FANCY = {"kind": "plain"}, {"kind": "fancy"}
@@ -177,3 +188,41 @@ def test_a_control_may_change_arms_of_several_kinds():
 def test_an_arm_beside_is_checked_like_any_other(experiment):
     with pytest.raises(ValueError, match="has no setting colour"):
         claim(experiment, beside={"x": single(height, {"colour": 1})})
+
+
+@pytest.mark.parametrize("name", ["6", "C0", "C", "c6", "C6b"])
+def test_a_claim_is_numbered(experiment, name):
+    with pytest.raises(ValueError, match="`id` must be C and a number"):
+        claim(experiment, id=name)
+
+
+def test_a_setting_is_not_chosen_on_judged_seeds(experiment):
+    tuned = {"learning_rate": Best((0.1, 0.2), by=height, seeds=(7, 90))}
+    with pytest.raises(ValueError, match=r"learning_rate must not be judged, got \(7, 90\)"):
+        claim(experiment, test=Inside(difference(height, PLAIN | tuned, minus=FANCY), low=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"low": 2, "high": 1}, "`low` <= `high` with one of them finite, got 2, 1"),
+        ({}, "`low` <= `high` with one of them finite"),
+        ({"low": math.nan}, "`low` <= `high` with one of them finite"),
+        ({"high": 1, "reaches": 2}, "`reaches` must lie in"),
+        ({"high": 1, "effects": ()}, "`effects` must be one or more effects of one unit"),
+        (
+            {"high": 1, "effects": (EFFECT, replace(EFFECT, unit="slope"))},
+            "`effects` must be one or more effects of one unit",
+        ),
+    ],
+)
+def test_bad_bounds(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Every(**{"effects": (EFFECT,), **arguments})
+
+
+def test_the_control_changes_each_effect_of_a_bound(experiment):
+    bound = Every((single(height, PLAIN), single(height, FANCY)), high=1, label="a bound")
+    (removed,) = claim(experiment, test=bound).parts(control=True)
+    assert [effect.arms for effect in removed.effects] == [(FANCY | {"stream": 1},), (FANCY,)]
+    assert (removed.high, removed.label) == (1, "a bound")

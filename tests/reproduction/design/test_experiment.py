@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from wdattn.reproduction import Experiment, Scale, Settings, at, end, every, last
+from wdattn.reproduction import Best, Experiment, Scale, Settings, at, end, every, last, reads
 
 
 @pytest.mark.parametrize(
@@ -208,3 +208,91 @@ def test_settings_that_differ_in_stackable_fields_share_a_group(toy):
     for change in ({"steps": 3}, {"precision": "float64"}, {"kind": "fancy"}, {"depth": 3}):
         assert dataclasses.replace(base, **change).group() != base.group()
     assert {base.group()}  # hashable
+
+
+# One experiment made from another, few looks, and what differs from the paper
+
+
+def test_a_varied_experiment_takes_over_what_is_not_given(experiment):
+    other = experiment.vary("other", {"depth": 7}, laptop=Scale(2), seeded=None, big=Scale(9))
+    assert other.name == "other" and other.settings is experiment.settings
+    assert other.overrides == {"weight_decay": 0.5, "depth": 7}
+    assert other.watch is experiment.watch and other.source == experiment.source
+    assert list(other.scales) == ["smoke", "laptop", "big"]
+    assert other.at("laptop").seeds == (0, 1) and other.at("big").seeds == tuple(range(9))
+    assert other.notes == {}
+    assert experiment.vary("x", {}, source="there").source == "there"
+    with pytest.raises(ValueError, match="has no setting colour"):
+        experiment.vary("x", {"colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("when", "steps", "expected"),
+    [
+        (at(750, 1250), 50, (24, 49)),  # outside the run: as many, spread over it
+        (every(10), 50, (16, 32, 49)),  # more than three
+        (at(1, 2), 50, (1, 2)),  # as they are
+        (end, 50, (50,)),
+        (at(0), 0, (0,)),
+        (last(100), 4, (1, 2, 3)),
+        (every(1), 2, (0, 1, 2)),
+    ],
+)
+def test_few_looks(when, steps, expected):
+    assert Scale(1, looks=3).times(when, steps) == expected
+
+
+def test_the_loss_has_no_value_at_the_last_iterate(experiment):
+    watched = dataclasses.replace(experiment, watch={"loss": every(5), "height": every(5)})
+    watched = dataclasses.replace(watched, scales={"laptop": Scale(5)}, notes={})
+    laptop = watched.at("laptop")
+    assert laptop.times("loss", 20) == (0, 5, 10, 15)
+    assert laptop.times("height", 20) == (0, 5, 10, 15, 20)
+
+
+def test_what_differs_from_the_paper_is_told_from_the_settings(toy):
+    best = Best((0.1, 0.2, 0.3), by=reads("loss")(lambda run: 0.0))
+    scales = {
+        "smoke": Scale(2, {"steps": 10}),
+        "laptop": Scale(3, {"steps": 12_000, "depth": 4, "learning_rate": best}),
+        "paper": Scale(5),
+    }
+    notes = {"laptop": "its form is another"}
+    made = Experiment("e", toy, {"depth": 4}, {"loss": last(1)}, scales, notes=notes)
+    assert made.at("paper").deviations() == "none"
+    assert made.at("smoke").deviations() == (
+        "steps 10 instead of 20; 2 seeds instead of 5; shows that everything runs, decides nothing"
+    )
+    assert made.at("laptop").deviations() == (
+        "steps 12 000 instead of 20; learning rate: the best of 3 values, chosen on 3 seeds that "
+        "are not judged; 3 seeds instead of 5; its form is another"
+    )
+    with pytest.raises(ValueError, match="`scale` must be one of smoke, laptop, paper"):
+        dataclasses.replace(made, notes={"lapto": ""})
+
+
+def test_what_a_run_takes_is_read_from_records(experiment):
+    stated = dataclasses.replace(experiment, cost={"laptop": 9.0})
+    manifests = [
+        {"experiment": "base", "scale": "laptop", "seconds": 2.0},
+        {"experiment": "base", "scale": "laptop", "seconds": 4.0},
+        {"experiment": "base", "scale": "smoke", "seconds": 100.0},
+        {"experiment": "other", "scale": "laptop", "seconds": 100.0},
+    ]
+    assert stated.at("laptop").seconds(manifests) == 3.0
+    assert stated.at("laptop").seconds() == 9.0
+    assert experiment.at("laptop").seconds() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seeds": 0}, "`seeds` must be one or more ints >= 0"),
+        ({"seeds": (1, 1)}, "`seeds` must be different ints >= 0"),
+        ({"seeds": (-1,)}, "`seeds` must be one or more ints >= 0"),
+        ({"seeds": 1, "looks": 0}, "`looks` must be None or an int >= 1"),
+    ],
+)
+def test_bad_scales(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Scale(**arguments)

@@ -404,3 +404,17 @@ def test_a_judged_seed_on_which_a_setting_is_chosen_raises(experiment, finder):
     claim = Claim("C1", experiment, "A.", Inside(effect, low=0.5), control=CONTROL)
     with pytest.raises(ValueError, match="not be one that learning_rate is chosen on, got 90"):
         judge_runs(claim, finder(experiment, lambda run, column: 1), "laptop", (88, 90))
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(1.0, "inconclusive"), (1.0 + 1e-9, "reproduced"), (1.0 - 1e-9, "contradicted")],
+)
+def test_an_interval_that_ends_at_the_end_is_neither_inside_nor_outside(
+    experiment, finder, value, verdict
+):
+    effect = single(height, PLAIN)
+    for ends in ({"low": 1.0}, {"high": 1.0}):
+        found = judged(experiment, finder, lambda run, _: value, test=Inside(effect, **ends))
+        other = {"reproduced": "contradicted", "contradicted": "reproduced"}
+        assert found.verdict == (verdict if "low" in ends else other.get(verdict, verdict))

@@ -12,7 +12,9 @@ from wdattn.reproduction.judge.judgement import judge_runs
 from wdattn.reproduction.run import archive, record_file
 from wdattn.reproduction.run import training as loop
 from wdattn.reproduction.run.integrity import digest
+from wdattn.reproduction.run.stack import Stack
 from wdattn.reproduction.run.stack_states import StackStates
+from wdattn.reproduction.run.workers import Workers
 
 BACKEND = keras.backend.backend()
 PLAIN, FANCY = {"kind": "plain", "learning_rate": 0.05}, {"kind": "fancy", "learning_rate": 0.05}
@@ -197,6 +199,46 @@ def test_it_makes_every_run_and_column_that_is_asked_for(work, steps, paper):
     # One file for the experiment and backend, and none for weights, which nobody asked for.
     assert [*files(executor)] == ["base-laptop-toy-1.npz"]
     assert not (executor.store.folder / "weights").exists()
+
+
+def test_a_stack_stands_in_the_order_of_ids(work):
+    """However the runs were asked for: so the same runs are the same stack."""
+    one = work("C1", seeds=(0, 1, 2, 3))
+    other = work("C1", seeds=(3, 1, 0, 2), folder="other")
+    for executor in (one, other):
+        for record in Store(executor.store.folder).records():
+            ids = [member["id"] for member in record.manifest["members"]]
+            assert ids == sorted(ids) and len(ids) == 4
+    assert contents(one) == contents(other)
+
+
+def test_the_seconds_of_a_record_are_those_of_one_run(work, monkeypatch):
+    real = Stack.train
+
+    def train(self, advance):
+        return dataclasses.replace(real(self, advance), seconds=9.0)
+
+    monkeypatch.setattr(Stack, "train", train)
+    executor = work("C2")
+    assert [record.manifest["seconds"] for record in executor.store.records()] == [3.0] * 3
+
+
+def test_a_stack_takes_as_long_as_its_runs(work, paper, monkeypatch):
+    """The longest are begun first, as their experiments say."""
+    base = paper.claim("C2").experiment
+    costly = dataclasses.replace(base, cost={"laptop": 7.0})
+    claims = tuple(dataclasses.replace(claim, experiment=costly) for claim in paper.claims)
+    seconds = []
+
+    def train(self, tasks, begin, of):
+        seconds.extend(map(of, tasks))
+        return iter(())
+
+    monkeypatch.setattr(Workers, "train", train)
+    real = Executor._make
+    monkeypatch.setattr(Executor, "_make", lambda self, *rest: real(self, *rest) and False)
+    work("C1", seeds=(0, 1), paper=dataclasses.replace(paper, claims=claims))
+    assert seconds == [14.0, 14.0]
 
 
 def test_a_finished_run_is_not_made_again(work, steps):

@@ -14,35 +14,13 @@ import filelock
 import numpy as np
 import pytest
 
-from wdattn.reproduction import Record, Store, StoreBusy
+from tests.made_records import SHARED, finished
+from wdattn.reproduction import Store, StoreBusy
 from wdattn.reproduction.design.settings import run_id_of
 from wdattn.reproduction.run import archive, record_file, stack_states
 from wdattn.reproduction.run.store import folders_of
 
-SHARED = {
-    "stack": "0" * 16,
-    "experiment": "base",
-    "scale": "laptop",
-    "build": "b",
-    "backend": "jax",
-    "runner": "replicas",
-    "versions": {"backend": "jax", "keras": "3"},
-    "seconds": 1.5,
-    "finished": "2026-01-02T03:04:05+00:00",
-}
 FILE = "runs/jax/base-laptop-b.npz"
-
-
-def finished(*runs, columns=None, **shared):
-    """Records of a stack; each run is settings and columns."""
-    told = {**SHARED, **shared}
-    ids = [run.run_id(told["build"], told["backend"]) for run, _ in runs]
-    entries = [{"id": i, "settings": run.packed()} for i, (run, _) in zip(ids, runs, strict=True)]
-    own = {"members": entries, "weights": "a" * 16, "kept": {}}
-    return [
-        Record(run, columns, {**told, **own, "id": run_id})
-        for run_id, (run, columns) in zip(ids, runs, strict=True)
-    ]
 
 
 @pytest.fixture

@@ -2,10 +2,13 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
 from tests.toy2024.system import KERNEL
+from wdattn.replicas import weights_by_path
+from wdattn.reproduction.run import training as loop
 from wdattn.reproduction.run.integrity import digest
 from wdattn.reproduction.run.member import Member
 from wdattn.reproduction.run.training import train
@@ -136,6 +139,72 @@ def test_checkpoints_are_as_far_apart_as_asked(stack, system, measures):
     states = []
     train(stack, system(stack[0].settings), measures, checkpoint=states.append)
     assert [int(state["steps_taken"]) for state in states] == [STEPS]  # the whole took no time
+
+
+def test_each_checkpoint_waits_as_long_as_the_first(stack, system, measures, monkeypatch):
+    """Two seconds a step, five between checkpoints: after three steps each."""
+    clock = {"now": 0.0}
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock["now"])
+
+    def advance(steps):
+        clock["now"] += 2.0 * steps
+
+    states = []
+    train(stack, system(stack[0].settings), measures, checkpoint=states.append, advance=advance)
+    assert [int(state["steps_taken"]) for state in states] == [3, 6, 9, 12, 12]
+
+
+def test_checkpoints_take_a_small_share_of_the_time(stack, system, measures, monkeypatch):
+    """One that takes 0.19 s is followed by the next after 9.5 s at least, not after 5."""
+    clock = {"now": 0.0}
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock["now"])
+    taken = []
+
+    def checkpoint(state):
+        taken.append(int(state["steps_taken"]))
+        clock["now"] += 0.19
+
+    def advance(steps):
+        clock["now"] += 2.0 * steps
+
+    train(stack, system(stack[0].settings), measures, checkpoint=checkpoint, advance=advance)
+    assert taken == [3, 8, 12]
+
+
+def test_the_moving_average_is_there_to_measure(toy, system, measures):
+    run = toy(steps=3, learning_rate=0.05)
+    built = system(run)
+    averaged = dataclasses.replace(built, update=dataclasses.replace(built.update, average=0.5))
+
+    def mean(snapshot):
+        return snapshot.averaged().weights[KERNEL][:, 0]
+
+    iterates, expected = twin(run, built)[1], None
+    for kernel, _ in iterates[1:]:
+        expected = kernel if expected is None else 0.5 * expected + 0.5 * kernel
+    (trained,) = train([Member(run, {"mean": (3,)})], averaged, {**measures, "mean": mean})
+    np.testing.assert_allclose(trained.columns["mean"][1][0], expected[:, 0], rtol=1e-5)
+    with pytest.raises(ValueError, match="`update` must keep an `average`"):
+        train([Member(run, {"mean": (3,)})], built, {**measures, "mean": mean})
+
+
+def test_batch_statistics_are_taken_anew_on_training_data(toy, system, measures):
+    run = toy(steps=2, learning_rate=0.05)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(name="norm"),
+                              keras.layers.Dense(1, name="out")])  # fmt: skip
+    weights = weights_by_path(model)
+    built = dataclasses.replace(system(run), model=model, start=lambda settings: weights)
+    x = built.batch(run, 0)[0]
+    seen = {}
+
+    def note(snapshot):
+        seen["before"] = snapshot.weights["norm/moving_mean"]
+        seen["after"] = snapshot.refreshed(x).weights["norm/moving_mean"]
+        return 0.0
+
+    train([Member(run, {"note": (2,)})], built, {**measures, "note": note})
+    np.testing.assert_allclose(seen["after"], x.mean(0), rtol=1e-4, atol=1e-6)
+    assert not np.allclose(seen["before"], x.mean(0), rtol=0.1)
 
 
 def test_progress_adds_up(stack, system, measures):

@@ -18,10 +18,8 @@ import numpy as np
 import pytest
 
 import wdattn
-from wdattn import papers
 from wdattn.reproduction import Progress, Record, Store, WorkerLost, load
 from wdattn.reproduction.run.executor import Executor
-from wdattn.reproduction.run.member import Member
 from wdattn.reproduction.run.stack import Stack
 from wdattn.reproduction.run.workers import Workers, _shares, checked_jobs
 
@@ -29,7 +27,25 @@ BACKEND = keras.backend.backend()
 CPU = {"backend": BACKEND, "device": "cpu"}
 STACKS = '''
 import os, pathlib, signal, sys, threading, time
+from dataclasses import dataclass
+from wdattn.reproduction import Paper, Settings
+from wdattn.reproduction.run.member import Member
 from wdattn.reproduction.run.stack import Stack
+
+@dataclass(frozen=True)
+class Light(Paper):
+    """Its build loads no backend."""
+
+    def build(self, settings):
+        return "light"
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Settings):
+    steps: int = 9
+
+def made(kind, label, folder):
+    paper = Light("light2024", "Light", "Light et al.", (), (), "stacks_of_a_test")
+    return kind(paper, label, [Member(Run(), {})], {"build": "light", "members": []}, folder)
 
 class Telling(Stack):
     """Tells of the worker; takes as many steps as its label says."""
@@ -70,13 +86,8 @@ def stacks(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "stacks_of_a_test", raising=False)
     import stacks_of_a_test
 
-    paper = papers.lookup("ahn2024")
-    run = paper.claims[0].experiment.at("smoke").run({}, 0)
-    manifest = {"build": paper.build(run), "members": []}
-
     def make(kind, label="1"):
-        chosen = getattr(stacks_of_a_test, kind)
-        return chosen(paper, label, [Member(run, {})], manifest, tmp_path)
+        return stacks_of_a_test.made(getattr(stacks_of_a_test, kind), label, tmp_path)
 
     return make
 
@@ -159,17 +170,11 @@ DRIVER = """
 import pathlib
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
-from stacks_of_a_test import Waiting
-from wdattn import papers
+from stacks_of_a_test import Waiting, made
 from wdattn.reproduction import Progress
-from wdattn.reproduction.run.member import Member
 from wdattn.reproduction.run.workers import Workers
 
-paper = papers.lookup("ahn2024")
-run = paper.claims[0].experiment.at("smoke").run({{}}, 0)
-manifest = {{"build": paper.build(run), "members": []}}
-folder = pathlib.Path(__file__).parent
-tasks = [Waiting(paper, name, [Member(run, {{}})], manifest, folder) for name in "ab"]
+tasks = [made(Waiting, name, pathlib.Path(__file__).parent) for name in "ab"]
 # No guard: a worker must not run this again.
 with Workers(2, {{"backend": {backend!r}, "device": "cpu"}}, Progress()) as workers:
     list(workers.train(tasks, lambda stack: stack, lambda stack: 1.0))

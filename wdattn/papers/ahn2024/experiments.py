@@ -99,7 +99,7 @@ FEWER_CONTEXTS = BASE.vary(
 NETWORK = BASE.vary(
     "network",
     {"covariates": "network", "batch": 2000},
-    laptop=Scale(5, {"steps": 1300, "evaluation_prompts": 256}),
+    laptop=Scale(5, LAPTOP | {"evaluation_prompts": 256}),
     paper=Scale(5, SEARCHED),
     source="Ahn et al. (2024), Appendix B (a ReLU network before the regression)",
     expects="the same picture with a nonlinear task",
@@ -108,7 +108,7 @@ NETWORK = BASE.vary(
         "paper": "the authors' grid, by the median of the last 100 losses instead of a trial of "
         "400 steps",
     },
-    cost={"smoke": 8.0, "laptop": 45.0, "paper": 600.0},
+    cost={"smoke": 8.0, "laptop": 20.0, "paper": 600.0},
 )
 
 NOISE = Experiment(

@@ -105,12 +105,14 @@ def _noise(snapshot):
 def _evaluation(settings, stream):
     """The fixed batch of that stream for this task, whatever the run's seed, rate or depth."""
     task = Regression(covariates=settings.covariates, context=settings.context, dim=settings.dim)
-    return _evaluation_batch(task, settings.evaluation_prompts, stream)
+    # In the model's dtype: what Keras compiles on JAX does not cast it to float64.
+    dtype = "float64" if settings.precision == "float64" else "float32"
+    return _evaluation_batch(task, settings.evaluation_prompts, stream, dtype)
 
 
 @lru_cache(maxsize=16)
-def _evaluation_batch(task, count, stream):
-    return prompts(task, count, EVALUATION_SEED, stream)
+def _evaluation_batch(task, count, stream, dtype):
+    return [array.astype(dtype) for array in prompts(task, count, EVALUATION_SEED, stream)]
 
 
 MEASURES = {

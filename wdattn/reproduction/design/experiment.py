@@ -10,7 +10,7 @@ import numpy as np
 from wdattn.arguments import integer_or_none, integers
 from wdattn.reproduction.design.deviations import deviations
 from wdattn.reproduction.design.settings import Settings
-from wdattn.reproduction.design.watch import When
+from wdattn.reproduction.design.watch import LOSS, When
 
 Arm = Mapping[str, Any]
 
@@ -199,6 +199,8 @@ class AtScale:
         own = self.scale.watch.get(column)
         when = self.experiment.watch[column]
         times = tuple(sorted(set(own(steps)))) if own else self.scale.times(when, steps)
+        if column == LOSS and steps:  # no batch is drawn at the last iterate
+            times = tuple(step for step in times if step != steps)
         if not times or times[0] < 0 or times[-1] > steps:
             raise ValueError(
                 f"experiment {self.experiment.name!r} at scale {self.name!r} watches {column!r} at "

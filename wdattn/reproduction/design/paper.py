@@ -220,13 +220,11 @@ class Paper:
     def build(self, settings: Settings) -> str:
         """What the numbers of runs like this one depend on, besides settings and libraries.
 
-        That is the code of their system and measures; and, if the system's module has a function
-        `machine_data` of the settings, the digest that it gives of the data which is read from this
-        machine.
+        That is the code of their system and measures, and the data that they read from this
+        machine, of which `Settings.data_digest` tells. Loads no Keras.
         """
-        code = build_digest(self.roots(settings))
-        digest = getattr(self._part(settings.system_module), "machine_data", None)
-        return code if digest is None else f"{code}-{digest(settings)[:12]}"
+        code, data = build_digest(self.roots(settings)), settings.data_digest()
+        return f"{code}-{data[:12]}" if data else code
 
     def system(self, settings: Settings):
         """Model, loss, update rule, start and batches for runs like this one; loads Keras."""
@@ -246,6 +244,7 @@ class Paper:
         return self._part(settings.measures_module).MEASURES
 
     def _part(self, name: str) -> ModuleType:
+        importlib.import_module("wdattn.backend")  # chooses the backend before the part loads Keras
         return importlib.import_module(f"{self.package}.{name}")
 
 

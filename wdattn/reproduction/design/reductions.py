@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from wdattn.arguments import real
+from wdattn.arguments import real, text
 from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.watch import SKIPPED
 
@@ -63,9 +63,12 @@ def final(column: str) -> Reduction:
 
     Args:
         column: one that the experiment watches.
+
+    Raises:
+        ValueError: if it is no str.
     """
 
-    @reads(column)
+    @reads(text("column", column))
     def last_value(run):
         values = run[column]
         if values.ndim != 1:

@@ -87,6 +87,10 @@ class Settings:
         """The same run with the paper's choice in place of each None."""
         return self
 
+    def data_digest(self) -> str:
+        """Names the data that the run reads from this machine; "" where it reads none."""
+        return ""
+
     def values(self) -> dict[str, Any]:
         """Field names to values."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import special  # `scipy.stats` takes half a second to import
 
+from wdattn import arguments
+
 
 def t_interval(values, level: float = 0.95) -> tuple[float, float]:
     """Student's t interval of the mean of independent draws.
@@ -23,11 +25,10 @@ def t_interval(values, level: float = 0.95) -> tuple[float, float]:
         >>> t_interval([1.0, 1.0, 1.0])
         (1.0, 1.0)
     """
-    values = np.asarray(values, "float64")
-    if values.ndim != 1 or values.size < 2:
-        raise ValueError(f"`values` must be one-dimensional with at least 2 entries, got {values}")
-    if not 0 < level < 1:
-        raise ValueError(f"`level` must be in (0, 1), got {level}")
+    values = arguments.array("values", values, "seeds")
+    level = arguments.real("level", level, above=0, below=1)
+    if values.size < 2:
+        raise ValueError(f"`values` must have at least 2 entries, got {values}")
     reach = special.stdtrit(values.size - 1, (1 + level) / 2) * values.std(ddof=1)
     reach /= np.sqrt(values.size)
     return float(values.mean() - reach), float(values.mean() + reach)

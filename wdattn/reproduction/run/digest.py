@@ -59,10 +59,11 @@ def _folder(top: str) -> Path:
     if top == "wdattn":
         return PACKAGE
     spec = importlib.util.find_spec(top)
+    if spec is not None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"no package {top!r} is installed, whose code a run rests on")
-    file = Path(spec.origin)
-    return file.parent if file.name == "__init__.py" else file.with_suffix("")
+    return Path(spec.origin).with_suffix("")
 
 
 @cache

@@ -74,7 +74,7 @@ class Executor:
             while self._make(self._plan(requests, tasks), tasks, workers):
                 pass
 
-    def outlook(self, requests: Sequence[Request]) -> tuple[Plan, Plan, dict[str, set[Settings]]]:
+    def outlook(self, requests: Sequence[Request]) -> tuple[Plan, Plan, dict[str, set[tuple]]]:
         """What the requests name or need now, what of it is missing, and what cannot be named yet.
 
         Args:

@@ -17,6 +17,9 @@ from wdattn.reproduction.run.member import Member, Trained
 CHECKPOINT_SHARE = 0.02
 """Most of the time that goes into checkpoints, however long one takes."""
 
+_KEPT = ""
+"""Where a column is named: the weights, which are kept."""
+
 State = dict[str, np.ndarray]
 Weights = Mapping[str, np.ndarray]
 
@@ -167,7 +170,7 @@ class _Watched:
         measured = [(run, column) for run, column in due if column not in (LOSS, SKIPPED)]
         snapshots = {run: self._snapshot(runner, run, step) for run in dict(measured)}
         asked = any(column == SKIPPED for _, column in due)  # it waits for the steps before
-        skipped = runner.skipped if asked else None
+        skipped = runner.skipped if asked else np.zeros(0)
 
         def look(losses):
             for run, column in due:
@@ -220,9 +223,9 @@ class _Watched:
                 _, run, step = key.split("/")
                 self._kept[int(run), int(step)] = str(told)
         seen = {(run, column, step) for run, column, times in self._cells.iterates()
-                for step in times} | {(run, None, step) for run, step in self._kept}  # fmt: skip
+                for step in times} | {(run, _KEPT, step) for run, step in self._kept}  # fmt: skip
         due = {(run, column, step) for step, what in self._due.items() for run, column in what}
-        due |= {(run, None, step) for run, one in enumerate(self._members) for step in one.keep}
+        due |= {(run, _KEPT, step) for run, one in enumerate(self._members) for step in one.keep}
         before = {one for one in due if one[-1] < steps_taken}
         # The last iterate is looked at once more, whether or not it was already.
         end = {one for one in due if one[-1] == steps_taken == self._members[0].settings.steps}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from wdattn.reproduction.design.experiment import Arm, Experiment
 from wdattn.reproduction.design.record import Record
 from wdattn.reproduction.design.references import NoneFinite, Unresolved, addresses, resolve
-from wdattn.reproduction.design.settings import Settings
+from wdattn.reproduction.design.settings import PLAIN, Settings
 
 MOST_RUNS = 100_000
 """More runs than that are refused: nobody waits for them, and their plan alone takes memory."""
@@ -66,7 +66,7 @@ Plan = dict[Settings, Wanted]
 
 def expand(
     requests: Iterable[Request], scale: str, find: Callable[[Settings], Record | None]
-) -> tuple[Plan, Plan, dict[str, set[Settings]]]:
+) -> tuple[Plan, Plan, dict[str, set[tuple]]]:
     """The runs that the requests name.
 
     Args:
@@ -76,14 +76,14 @@ def expand(
 
     Returns:
         The runs that are named, once each; those that must be made before further runs can be
-        named; and for each experiment these further runs, with references where values will be.
+        named; and for each experiment what tells these further runs apart.
 
     Raises:
         ValueError: if there are more than `MOST_RUNS`, or a column is not watched.
     """
     named: Plan = {}
     needed: Plan = {}
-    waiting: dict[str, set[Settings]] = {}
+    waiting: dict[str, set[tuple]] = {}
     for request in requests:
         at_scale = request.experiment.at(scale)
         for seed in request.seeds:
@@ -92,7 +92,7 @@ def expand(
             except NoneFinite:  # nothing to run; the judge says why
                 continue
             except Unresolved as missing:
-                run = at_scale.run(request.arm, seed)
+                run = _told(at_scale.run(request.arm, seed))
                 waiting.setdefault(request.experiment.name, set()).add(run)
                 for need in missing.needs:
                     _want(needed, need.experiment, scale, need.settings, need.columns, need.keep)
@@ -129,6 +129,12 @@ def united(*plans: Plan) -> Plan:
             for name, times in wanted.watch.items():
                 own.watch.setdefault(name, set()).update(times)
     return whole
+
+
+def _told(run: Settings) -> tuple:
+    """What tells a run apart that cannot be named yet; a reference is told by the object it is."""
+    values = run.values().values()
+    return tuple(one if isinstance(one, (*PLAIN, tuple)) else id(one) for one in values)
 
 
 def _want(plan, experiment, scale, settings, columns, keep=()) -> None:
