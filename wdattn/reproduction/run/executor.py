@@ -148,8 +148,8 @@ class Executor:
         pairs = list(zip(task.members, outcome.members, strict=True))
         if task.only is not None:
             for settings, trained in pairs:
-                if settings in task.only:
-                    self._add(settings, trained)
+                if settings in task.only and (record := self.find(settings)) is not None:
+                    self._add(record, trained)
             return
         told = {k: v for k, v in task.manifest.items() if k != "members"}
         shared = {
@@ -168,16 +168,13 @@ class Executor:
             self.store.add(records)
         self.store.stacks.finish(task.manifest["stack"])
 
-    def _add(self, settings: Settings, trained: Trained) -> None:
+    def _add(self, record: Record, trained: Trained) -> None:
         """Adds what a replay measured to a record, if it met the same weights bit for bit."""
-        if (record := self.find(settings)) is None:  # an earlier replay discarded it
-            return
         if trained.weights == record.manifest["weights"]:
             manifest = {**record.manifest, "kept": trained.kept}
             self.store.add([replace(record, columns=trained.columns, manifest=manifest)])
         else:
-            why = "a replay did not meet its weights bit for bit"
-            self.store.discard(record.manifest["id"], why)
+            self.store.discard(record.id, "a replay did not meet its weights bit for bit")
 
     def _id(self, settings: Settings) -> str:
         if settings not in self._ids:

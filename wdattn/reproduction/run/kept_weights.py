@@ -34,11 +34,7 @@ class KeptWeights:
         if (data := archive.read_bytes(path)) is None:
             return None
         try:
-            weights = {}
-            for name, array in archive.unpacked(data).items():
-                if not isinstance(array, np.ndarray):
-                    raise Misfit(str(array))
-                weights[name] = array
+            weights = archive.arrays(data)
             if integrity.digest(weights) != digest:
                 raise Misfit("its contents do not fit their digest")
         except Misfit as error:
