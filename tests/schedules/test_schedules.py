@@ -83,6 +83,16 @@ def test_peak_is_the_largest_value(schedule, wanted):
         assert schedule.peak == pytest.approx(wanted.max())
 
 
+def test_the_peak_of_a_warmup_may_be_its_start():
+    assert Warmup(3, 0.5, start=2.0).peak == 2.0 and Warmup(3, 0.5, start=0.1).peak == 0.5
+
+
+def test_a_step_of_float64_is_answered_in_float64():
+    step = ops.convert_to_tensor(np.asarray(1.0, "float64"))
+    wanted = 0.1 * (1 + np.cos(np.pi / 3)) / 2
+    np.testing.assert_allclose(ops.convert_to_numpy(Cosine(0.1, 3)(step)), wanted, rtol=1e-14)
+
+
 def test_peak_of_a_keras_schedule_is_not_known():
     assert Warmup(2, KERAS).peak is None and Piecewise(2, (1.0, KERAS)).peak is None
 

@@ -153,7 +153,8 @@ def averaged(average, parameter, count, momentum):
     Returns:
         Tensor like `average`.
     """
-    momentum = ops.where(count > 1, ops.cast(momentum, average.dtype), 0)
+    # Not `cast`, which on TensorFlow takes a number for a float32.
+    momentum = ops.where(count > 1, ops.convert_to_tensor(momentum, average.dtype), 0)
     return momentum * average + (1 - momentum) * parameter
 
 
@@ -171,5 +172,6 @@ def _spread(layout, values, knobs, dtype):
     if not any(isinstance(value, Knob) for value in values):
         return ops.convert_to_tensor(layout.spread(values), dtype)
     distinct = list(dict.fromkeys(values))
-    numbers = ops.stack([ops.cast(_value(value, None, knobs), dtype) for value in distinct])
+    given = [_value(value, None, knobs) for value in distinct]
+    numbers = ops.stack([ops.convert_to_tensor(value, dtype) for value in given])
     return ops.take(numbers, layout.spread([distinct.index(value) for value in values]))

@@ -55,9 +55,22 @@ def with_weight_decay(optimizer):
 @cache
 def _made(optimizer):
     name = f"{optimizer.__name__}WithWeightDecay"
-    made = type(name, (WeightDecay, optimizer), {"__doc__": f"{name}: see `with_weight_decay`."})
+    doc = {"__doc__": f"{name}: see `with_weight_decay`."}
+    made = type(name, (_Picklable, WeightDecay, optimizer), doc)
     registered = keras.saving.get_registered_name(optimizer).replace(">", ".")
     return keras.saving.register_keras_serializable("wdattn", f"{registered}WithWeightDecay")(made)
+
+
+class _Picklable:
+    """No module holds these classes, so pickle keeps the class of which each was made."""
+
+    def __reduce__(self):
+        loaded, arguments = super().__reduce__()
+        return _unpickled, (type(self).__bases__[-1], loaded.__name__, *arguments)
+
+
+def _unpickled(optimizer, loaded, *arguments):
+    return getattr(with_weight_decay(optimizer), loaded)(*arguments)
 
 
 # Keras's own, so that a model saved with one of these loads once this module is imported.

@@ -116,16 +116,17 @@ def _usable(x, y):
 
 
 def _slopes(slopes, before, after=""):
-    found = [slope for slope in slopes if np.isfinite(slope)]
-    if not found:
+    finite = [slope for slope in slopes if np.isfinite(slope)]
+    if not finite:
         return f"{before}no slope{after}"
     if len(slopes) == 1:
-        return f"{before}slope {words.effect(found[0])}{after}"
+        return f"{before}slope {words.effect(finite[0])}{after}"
     text = (
-        f"{before}slope {words.effect(np.mean(found))} on average, "
-        f"{words.effect(min(found))} to {words.effect(max(found))} over {len(found)} seeds{after}"
+        f"{before}slope {words.effect(np.mean(finite))} on average, "
+        f"{words.effect(min(finite))} to {words.effect(max(finite))} over {len(finite)} seeds"
+        f"{after}"
     )
-    lost = len(slopes) - len(found)
+    lost = len(slopes) - len(finite)
     return text + (f" {lost} without a slope." if lost else "")
 
 

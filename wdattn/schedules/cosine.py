@@ -40,7 +40,7 @@ class Cosine(Schedule):
         return max(self.start, self.floor)
 
     def at(self, step):
-        angle = math.pi * ops.minimum(step / self.steps, 1)
+        angle = math.pi * ops.clip(step / self.steps, 0, 1)
         # sin^2(x/2) = (1 - cos x)/2 keeps its digits where the cosine is near 1.
         fallen = ops.square(ops.sin(angle / 2))
         return self.start * (1 - fallen) + self.floor * fallen

@@ -39,5 +39,5 @@ class Linear(Schedule):
         return max(self.start, self.end)
 
     def at(self, step):
-        share = ops.minimum(step / self.steps, 1)
+        share = ops.clip(step / self.steps, 0, 1)
         return self.start * (1 - share) + self.end * share

@@ -47,5 +47,5 @@ class Piecewise(Schedule):
     def at(self, step):
         value = self.pieces[0](step)
         for place, piece in zip(self.boundaries, self.pieces[1:], strict=True):
-            value = ops.where(step < place, value, piece(ops.maximum(step - place, 0)))
+            value = ops.where(step < place, value, piece(ops.where(step > place, step - place, 0)))
         return value

@@ -42,6 +42,6 @@ class Warmup(Schedule):
         return None if peak is None else max(self.start, peak)
 
     def at(self, step):
-        share = ops.minimum(step / self.steps, 1)
-        after = self.then(ops.maximum(step - self.steps, 0))
+        share = ops.clip(step / self.steps, 0, 1)
+        after = self.then(ops.where(step > self.steps, step - self.steps, 0))
         return self.start * (1 - share) + after * share
