@@ -82,7 +82,10 @@ BAD = {
         "the control of C1 changes no",
     ),
     "one value": (lambda: t_interval([1.0]), "`values` must have at least 2 entries"),
-    "level 1": (lambda: t_interval([1.0, 2.0], 1.0), r"`level` must be a finite float > 0 and < 1, got 1\.0"),
+    "level 1": (
+        lambda: t_interval([1.0, 2.0], 1.0),
+        r"`level` must be a finite float > 0 and < 1, got 1\.0",
+    ),
 }
 
 
