@@ -1,5 +1,7 @@
 """Scatter of two positive quantities along training, in natural logarithms."""
 
+import reprlib
+
 import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -60,8 +62,8 @@ def scatter_panels(
     colour = arguments.array("colour", colour, "points")
     check_texts(xlabel=xlabel, ylabel=ylabel, colour_label=colour_label, title=title, note=note)
     for name, pair in panels.items():
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise ValueError(f"`panels[{name!r}]` must be a pair (x, y), got {pair!r}")
+        if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
+            raise ValueError(f"`panels[{name!r}]` must be a pair (x, y), got {reprlib.repr(pair)}")
     width = WIDTH if len(panels) == 1 else PANELS_WIDTH
     figure, [row] = canvas(width, 4.2, title=title, columns=len(panels))
     notes = [note]
