@@ -1,4 +1,4 @@
-"""A Hessian-vector product beside a gradient, and our gauges beside PyTorch's libraries.
+"""A Hessian-vector product beside a gradient, and our diagnostics beside PyTorch's libraries.
 
 `KERAS_BACKEND=jax python benchmarks/curvature.py`: a transformer of two blocks from `keras.layers`
 (attention, layer norm, an MLP), cross-entropy, float32. The contenders take turns in one process,

@@ -1,7 +1,7 @@
 """What `Monitor` costs on the steps that it skips.
 
-`KERAS_BACKEND=jax python benchmarks/monitor.py`: `fit` alone, with a monitor whose gauge runs at
-the first and the last step only, and, for comparison, with a callback that reads `self.model` on
+`KERAS_BACKEND=jax python benchmarks/monitor.py`: `fit` alone, with a monitor that measures at the
+first and the last step only, and, for comparison, with a callback that reads `self.model` on
 each step. They take turns in one process on the same model and data; the ratios are of neighbours,
 so that a busy machine slows all of them.
 

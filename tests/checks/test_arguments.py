@@ -290,7 +290,7 @@ HEADS = {
 }
 # An array is Keras' constant initializer.
 INITIALIZER = kind("strings empty", ["no_such"])
-INITIALIZERS = {name: ("zeros", INITIALIZER) for name in ("kernel_initializer", "bias_initializer")}
+INITIALIZERS = dict.fromkeys(("kernel_initializer", "bias_initializer"), ("zeros", INITIALIZER))
 OF_KERNEL_AND_BIAS = {
     f"{part}_{what}": (None, kind("None", ["no_such"]))
     for part in ("kernel", "bias")

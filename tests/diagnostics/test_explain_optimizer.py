@@ -75,6 +75,18 @@ def test_nothing_decays():
     assert said(explain_optimizer(AdamW(0.1, 0.0), model()), "nothing decays")
 
 
+@pytest.mark.parametrize(("dtype", "bits"), [("bfloat16", 9), ("float16", 12)])
+@pytest.mark.parametrize(("share", "lost"), [(0.75, True), (1.5, False)])
+def test_the_share_that_a_type_rounds_away(dtype, bits, share, lost):
+    """Half of the distance between 1 and the number below it, which is where rounding changes."""
+    removed = share * 2.0**-bits
+    one = keras.ops.cast(1.0, dtype)
+    rounded = keras.ops.cast(keras.ops.cast(one, "float32") * (1 - removed), dtype)
+    assert bool(rounded == one) == lost
+    report = explain_optimizer(excluding(rate=1.0, decay=removed), model(dtype))
+    assert said(report, "does nothing: first/kernel") == lost
+
+
 @pytest.mark.parametrize(("decay", "lost"), [(0.1, True), (10.0, False)])
 def test_a_decay_too_small_for_the_type(decay, lost):
     optimizer = excluding(rate=1e-3, decay=decay)

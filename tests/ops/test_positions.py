@@ -47,7 +47,7 @@ def test_bad_positions(value):
 
 def test_a_tensor_of_floats_is_refused():
     with pytest.raises(ValueError, match="`positions` must be .* got shape .* of float32"):
-        token_positions(TOKENS, ops.convert_to_tensor([0.0, 1.0, 2.0]))
+        token_positions(TOKENS, ops.convert_to_tensor([0.0, 1.0, 2.0], "float32"))
 
 
 def test_angles_of_known_positions_are_exact():

@@ -42,6 +42,7 @@ DIFFERENT = {
         "test_config": "no `amsgrad`",
         "test_correctness_with_golden": "epsilon, 2 here, stands after the bias correction",
         "test_weight_decay": "`decay_rules`, which are saved, in place of `exclude_from_...`",
+        "test_weight_decay_is_none": "None is the default, or what `timescale` says",
     },
     "optimizers.sgd_test.SGDTest": {
         "test_single_step": "it counts variables: our decay is one, so that it can be assigned",

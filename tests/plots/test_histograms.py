@@ -53,6 +53,17 @@ def test_the_matched_gaussian_is_an_outline_on_the_same_bins_and_scale(draws, rn
     assert legend == ["gradient noise", "matched Gaussian"]
 
 
+def test_the_outline_of_log_counts_is_scaled_to_the_number_of_draws():
+    """Two matched draws of one value beside six of another: the outline stands for six."""
+    tail = plots.histogram({"a": np.full(6, 1.0)}, matched={"a": np.full(2, 3.0)}, bins=4).axes[1]
+    assert [float(bars(tail)[number].values.sum()) for number in (0, 1)] == [6.0, 6.0]
+
+
+def test_a_matched_label_without_draws_is_named(draws):
+    with pytest.raises(ValueError, match=r"`matched` has labels \['b'\] that `series` lacks"):
+        plots.histogram({"a": draws}, matched={"b": draws})
+
+
 def test_each_label_has_a_column(draws):
     figure = plots.histogram({"sphere": draws, "heavy": draws**2}, xlabel="norm", note="N.")
     assert len(figure.axes) == 4

@@ -65,7 +65,7 @@ def test_a_dead_head_is_counted(heads):
 
 @pytest.mark.parametrize("blocks", [{}, {"A": {}}])
 def test_no_panel(blocks):
-    with pytest.raises(ValueError, match="`blocks` must hold at least one panel"):
+    with pytest.raises(ValueError, match="`blocks.*` must map at least one label"):
         plots.spectra(blocks)
 
 

@@ -108,7 +108,8 @@ def _jobs(text: str) -> int:
 def _plan(outlooks: Sequence[Outlook]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
-        padding=(0, 2, 0, 0),
+        padding=0,
+        show_edge=False,
         pad_edge=False,
         caption="time: an estimate from two laptop cores with JAX and one job, runs and measures; "
         "memory: weights, gradients, optimizer state and batches of the largest stack",

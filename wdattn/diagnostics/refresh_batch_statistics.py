@@ -56,24 +56,18 @@ def refresh_batch_statistics(model: keras.Model, x: Any, batch_size: int = 256) 
     layers = [layer for layer in model._flatten_layers() if _moves(layer)]
     if not layers:
         return []
-    moments = _compiled(model, layers)
-    found: list[list[np.ndarray]] = []
-    counts = []
+    moments, rows, counts = _compiled(model, layers), [], []
     with _without_memory(layers):
         for start in range(0, samples, batch_size):
             part = slice(start, start + batch_size)
             batch = keras.tree.map_structure(lambda leaf, part=part: leaf[part], x)
-            arrays = map(ops.convert_to_numpy, moments(batch))
-            found.append([np.asarray(array, "float64") for array in arrays])
+            rows.append([ops.convert_to_numpy(array) for array in moments(batch)])
             counts.append(min(batch_size, samples - start))
-    means, variances = (
-        [np.stack(each) for each in zip(*kind, strict=True)]
-        for kind in ([row[::2] for row in found], [row[1::2] for row in found])
-    )
-    for layer, mean, variance in zip(layers, means, variances, strict=True):
-        whole = np.average(mean, 0, counts)
-        layer.moving_mean.assign(whole)
-        layer.moving_variance.assign(np.average(variance + (mean - whole) ** 2, 0, counts))
+    by_batch = [np.stack(arrays).astype("float64") for arrays in zip(*rows, strict=True)]
+    for layer, means, variances in zip(layers, by_batch[::2], by_batch[1::2], strict=True):
+        mean = np.average(means, 0, counts)
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(np.average(variances + (means - mean) ** 2, 0, counts))
     return [layer.path for layer in layers]
 
 

@@ -15,10 +15,10 @@ from wdattn.initializers.seeded import Seeded
 def initializer(name, given):
     """A Keras initializer, from what Keras takes for one: a function, too."""
     allowed = "an initializer, its name or config, or a function"
-    made = _from_keras(name, given, keras.initializers.get, allowed, keras.initializers.Initializer)
-    if made is None:
-        raise ValueError(f"`{name}` must be {allowed}, got None")
-    return made
+    # Keras takes arrays as well, of which no config could be saved.
+    if not isinstance(given, str | dict) and not callable(given):
+        raise ValueError(f"`{name}` must be {allowed}, got {given!r}")
+    return _from_keras(name, given, keras.initializers.get, allowed, keras.initializers.Initializer)
 
 
 def regularizer(name, given):

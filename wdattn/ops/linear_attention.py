@@ -220,20 +220,20 @@ def _masks(mask: Any, query: Any, key: Any) -> tuple[Any, Any]:
     if mask is None:
         return None, None
     wanted = (query.shape[0], query.shape[2], query.shape[1], key.shape[1])
-    kind, shape = type(mask).__name__, None
-    if hasattr(mask, "shape") and hasattr(mask, "dtype"):
-        kind, shape = keras.backend.standardize_dtype(mask.dtype), tuple(mask.shape)
-    if (
-        shape is None
-        or "float" in kind  # such as one that is added to scores, where 0 means True
-        or len(shape) != 4
-        or not all(map(_broadcasts, shape, wanted))
-    ):
-        raise ValueError(
-            "`mask` must be bool, broadcastable to (batch, heads, queries, keys), here "
-            f"{wanted}, got {'' if shape is None else f'shape {shape} of '}{kind}"
-        )
-    mask = ops.convert_to_tensor(mask, "bool")
+    allowed = f"`mask` must be bool, broadcastable to (batch, heads, queries, keys), here {wanted}"
+    try:
+        mask = mask if ops.is_tensor(mask) else ops.convert_to_tensor(mask)
+        dtype = keras.backend.standardize_dtype(mask.dtype)
+    except Exception as error:  # each backend has its own for what is no array
+        raise ValueError(f"{allowed}, got a {type(mask).__name__}") from error
+    shape = tuple(mask.shape)
+    fits = len(shape) == 4 and all(
+        size == 1 or _fits((size,), (own,), (0,)) for size, own in zip(shape, wanted, strict=True)
+    )
+    # Floats may be there to be added to scores, where 0 means True.
+    if not fits or keras.backend.is_float_dtype(dtype):
+        raise ValueError(f"{allowed}, got shape {shape} of {dtype}")
+    mask = ops.cast(mask, "bool")
     if shape[1:3] == (1, 1):
         return None, ops.transpose(mask, (0, 3, 1, 2))
     return mask, None
@@ -269,10 +269,6 @@ def _tensors(**tensors: Any) -> list[Any]:
 def _fits(shape: Any, other: Any, axes: tuple[int, ...]) -> bool:
     """Whether two shapes agree on some axes, where they are known."""
     return all(None in (shape[axis], other[axis]) or shape[axis] == other[axis] for axis in axes)
-
-
-def _broadcasts(size: int | None, wanted: int | None) -> bool:
-    return size in (None, 1, wanted) or wanted is None
 
 
 def _features(feature_map: Any, query: Any, key: Any, key_mask: Any) -> tuple[Any, Any]:

@@ -149,11 +149,11 @@ def _paper(axes, column, label, numbers):
     if numbers is None:
         return ""
     mean, sd = numbers
-    place = column + 0.25
+    x = column + 0.25
     # A log axis has no room for a bar that ends below 0: it is drawn down to a tenth of the mean.
     low = mean - sd if mean > sd else mean / 10
     axes.errorbar(
-        place,
+        x,
         mean,
         [[mean - low], [sd]],
         fmt="s",
@@ -164,7 +164,7 @@ def _paper(axes, column, label, numbers):
     )
     if mean > sd:
         return ""
-    axes.plot(place, low, "v", color=PAPER, markersize=8)
+    axes.plot(x, low, "v", color=PAPER, markersize=8)
     return f"{_flat(label)}: the paper's mean minus its standard deviation is below 0 (▼)."
 
 

@@ -1,5 +1,7 @@
 """Scatter of two positive quantities along training, in natural logarithms."""
 
+import reprlib
+
 import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -60,8 +62,8 @@ def scatter_panels(
     colour = arguments.array("colour", colour, "points")
     check_texts(xlabel=xlabel, ylabel=ylabel, colour_label=colour_label, title=title, note=note)
     for name, pair in panels.items():
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise ValueError(f"`panels[{name!r}]` must be a pair (x, y), got {pair!r}")
+        if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
+            raise ValueError(f"`panels[{name!r}]` must be a pair (x, y), got {reprlib.repr(pair)}")
     width = WIDTH if len(panels) == 1 else PANELS_WIDTH
     figure, [row] = canvas(width, 4.2, title=title, columns=len(panels))
     notes = [note]
@@ -116,16 +118,17 @@ def _usable(x, y):
 
 
 def _slopes(slopes, before, after=""):
-    found = [slope for slope in slopes if np.isfinite(slope)]
-    if not found:
+    finite = [slope for slope in slopes if np.isfinite(slope)]
+    if not finite:
         return f"{before}no slope{after}"
     if len(slopes) == 1:
-        return f"{before}slope {words.effect(found[0])}{after}"
+        return f"{before}slope {words.effect(finite[0])}{after}"
     text = (
-        f"{before}slope {words.effect(np.mean(found))} on average, "
-        f"{words.effect(min(found))} to {words.effect(max(found))} over {len(found)} seeds{after}"
+        f"{before}slope {words.effect(np.mean(finite))} on average, "
+        f"{words.effect(min(finite))} to {words.effect(max(finite))} over {len(finite)} seeds"
+        f"{after}"
     )
-    lost = len(slopes) - len(found)
+    lost = len(slopes) - len(finite)
     return text + (f" {lost} without a slope." if lost else "")
 
 

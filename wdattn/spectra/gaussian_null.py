@@ -26,7 +26,7 @@ class GaussianNull:
 def gaussian_null(
     left_rows: int, right_rows: int, rank: int, draws: int = 32, seed: int = 0
 ) -> GaussianNull:
-    """What the gauges of this room show where there is nothing to see.
+    """What the functions of this room show where there is nothing to see.
 
     The pairs of norms that Kobayashi et al. (2024) draw in figures 4 and 6 lie close to the
     diagonal for independent Gaussian factors already, the closer the wider the model; only what

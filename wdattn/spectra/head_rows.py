@@ -1,4 +1,4 @@
-"""Everything the gauges say about one attention layer, as plain rows: one a head and product."""
+"""Everything this room says about one attention layer, as plain rows: one a head and product."""
 
 import math
 from functools import lru_cache
@@ -89,7 +89,7 @@ def _of_factors(attention: AttentionHeads, name: str, biases: bool) -> list[Row]
     in_group = len(own) // len(shared)
     rank, width = own.shape[2], (attention.query if name == "key_query" else own).shape[1]
     turned = attention.rotary if name == "key_query" else None
-    # The gauges read Gram matrices alone, which the triangles of a QR decomposition share.
+    # They read Gram matrices alone, which the triangles of a QR decomposition share.
     left, right = triangle(shared), triangle(own)
     spectra = product_spectra(left, right)
     gap, balance = nuclear_gap(left, right), balancedness(left, right, turned)

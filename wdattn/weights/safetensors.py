@@ -190,7 +190,9 @@ def _tensor(path: Path, name: str, entry: Any, first: int) -> _Tensor:
 
 
 def _are_sizes(values: Any) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(arguments.is_integer(value) and value >= 0 for value in values)
+    return isinstance(values, list) and all(
+        arguments.is_integer(value) and value >= 0 for value in values
+    )
 
 
 def _check_layout(path: Path, tensors: dict[str, _Tensor], first: int, size: int) -> None:

@@ -67,6 +67,20 @@ def unpacked(data: bytes) -> dict[str, "np.ndarray | bytes | Misfit"]:
         raise Misfit(f"{type(error).__name__}: {error}") from None
 
 
+def arrays(data: bytes) -> dict[str, np.ndarray]:
+    """The arrays that `packed` was given.
+
+    Raises:
+        Misfit: if one of them cannot be read, or there is something else.
+    """
+    members: dict[str, np.ndarray] = {}
+    for name, array in unpacked(data).items():
+        if not isinstance(array, np.ndarray):
+            raise array if isinstance(array, Misfit) else Misfit(f"{name} is no array")
+        members[name] = array
+    return members
+
+
 def _member(file, info):
     try:
         content = file.read(info)

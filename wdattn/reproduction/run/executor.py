@@ -122,9 +122,11 @@ class Executor:
 
     def _begin(self, tasks: Tasks, task: Task) -> Stack | None:
         """The stack of a task; None if the weights that a run starts from turn out to be broken."""
-        given = [tasks.given(settings) for settings in task.members]
-        if None in given:
-            return None
+        given = []
+        for settings in task.members:
+            if (own := tasks.given(settings)) is None:
+                return None
+            given.append(own)
         if task.fresh:
             self.store.stacks.begin(task.manifest)
         return Stack(
@@ -146,8 +148,8 @@ class Executor:
         pairs = list(zip(task.members, outcome.members, strict=True))
         if task.only is not None:
             for settings, trained in pairs:
-                if settings in task.only:
-                    self._add(settings, trained)
+                if settings in task.only and (record := self.find(settings)) is not None:
+                    self._add(record, trained)
             return
         told = {k: v for k, v in task.manifest.items() if k != "members"}
         shared = {
@@ -166,15 +168,13 @@ class Executor:
             self.store.add(records)
         self.store.stacks.finish(task.manifest["stack"])
 
-    def _add(self, settings: Settings, trained: Trained) -> None:
+    def _add(self, record: Record, trained: Trained) -> None:
         """Adds what a replay measured to a record, if it met the same weights bit for bit."""
-        record = self.find(settings)
         if trained.weights == record.manifest["weights"]:
             manifest = {**record.manifest, "kept": trained.kept}
             self.store.add([replace(record, columns=trained.columns, manifest=manifest)])
         else:
-            why = "a replay did not meet its weights bit for bit"
-            self.store.discard(record.manifest["id"], why)
+            self.store.discard(record.id, "a replay did not meet its weights bit for bit")
 
     def _id(self, settings: Settings) -> str:
         if settings not in self._ids:

@@ -34,10 +34,9 @@ class KeptWeights:
         if (data := archive.read_bytes(path)) is None:
             return None
         try:
-            weights = archive.unpacked(data)
-            broken = [str(array) for array in weights.values() if isinstance(array, Misfit)]
-            if broken or integrity.digest(weights) != digest:
-                raise Misfit(broken[0] if broken else "its contents do not fit their digest")
+            weights = archive.arrays(data)
+            if integrity.digest(weights) != digest:
+                raise Misfit("its contents do not fit their digest")
         except Misfit as error:
             self._spoiled(path, str(error))
             return None

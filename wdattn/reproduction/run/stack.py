@@ -74,13 +74,17 @@ class Stack:
         settings = self.members[0].settings
         with backend.precision(settings.precision):
 
+            def checkpoint(state):
+                if not self.replayed:
+                    states.save(self.manifest, state)
+
             def trained(resumed):
                 return train(
                     self.members,
                     self.paper.system(settings),
                     self.paper.measures(settings),
                     resumed=resumed,
-                    checkpoint=lambda state: self.replayed or states.save(self.manifest, state),
+                    checkpoint=checkpoint,
                     checkpoint_seconds=self.checkpoint_seconds,
                     keep=lambda run, *kept: weights.keep(ids[run], *kept),
                     advance=advance,

@@ -69,7 +69,7 @@ class StackStates:
         if (data := archive.read_bytes(path)) is None:
             return None
         try:
-            return _state(archive.unpacked(data), identity(manifest))
+            return _state(archive.arrays(data), identity(manifest))
         except Misfit as error:
             self._spoiled(path, str(error))
             return None
@@ -93,10 +93,7 @@ class StackStates:
         return self._folder / f"{name}.{kind}"
 
 
-def _state(members, expected):
-    broken = [str(array) for array in members.values() if not isinstance(array, np.ndarray)]
-    if broken:
-        raise Misfit(broken[0])
+def _state(members: dict[str, np.ndarray], expected: str) -> dict[str, np.ndarray]:
     told, own = str(members.pop("digest", "")), str(members.get("identity", ""))
     if own != expected:
         raise Misfit("it is of another stack")

@@ -88,8 +88,8 @@ class Tasks:
         for name, runs in by_experiment.items():
             runs.sort(key=self.id_of)
             for members in stacks(runs, self.paper.size, self.backend, self.jobs):
-                wanted = [plan[member] for member in members]
-                yield Task(self._manifest(name, members, wanted), tuple(members), fresh=True)
+                asked = [plan[member] for member in members]
+                yield Task(self._manifest(name, members, asked), tuple(members), fresh=True)
 
     def replays(self, plan: Plan) -> Iterator[Task]:
         """Finished stacks once more, for columns and weights that nobody asked for then."""
@@ -101,8 +101,8 @@ class Tasks:
         for record, rest in begun.values():
             told = record.manifest
             members = [Settings.unpacked(one["settings"]) for one in told["members"]]
-            wanted = [rest.get(member, Wanted(told["experiment"])) for member in members]
-            manifest = self._manifest(told["experiment"], members, wanted)
+            asked = [rest.get(member, Wanted(told["experiment"])) for member in members]
+            manifest = self._manifest(told["experiment"], members, asked)
             yield Task(manifest, tuple(members), only=frozenset(rest))
 
     def given(self, settings: Settings) -> dict[str, Any] | None:
