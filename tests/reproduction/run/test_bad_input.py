@@ -4,7 +4,8 @@ from math import inf, nan
 
 import pytest
 
-from wdattn.papers.ahn2024.experiments import ADAM, BASE, SGDM
+from wdattn.papers.ahn2024.arms import ADAM, SGDM
+from wdattn.papers.ahn2024.experiments import BASE
 from wdattn.papers.ahn2024.settings import Noise, Regression
 from wdattn.reproduction import (
     AllOf,
