@@ -152,7 +152,7 @@ def test_m1_the_global_norm_of_several_optimizers(applied):
 
 
 def test_keras_still_calls_what_we_hook_into(applied):
-    """The methods behind `Hooks`: if Keras calls one no more, our decay would be lost in silence."""
+    """The methods behind `Hooks`: if Keras stops calling one, our decay is lost in silence."""
     called = []
 
     class Told(AdamW):

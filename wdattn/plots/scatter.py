@@ -8,17 +8,8 @@ from matplotlib.colors import ListedColormap
 
 from wdattn import arguments
 from wdattn.plots import words
-from wdattn.plots.style import (
-    BLACK,
-    PANELS_WIDTH,
-    WIDTH,
-    canvas,
-    check_texts,
-    footer,
-    labelled,
-    series_of,
-    styled,
-)
+from wdattn.plots.series import check_texts, labelled, series_of
+from wdattn.plots.style import BLACK, PANELS_WIDTH, WIDTH, canvas, footer, styled
 
 # Its yellow end would vanish on white.
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.9, 256)))
