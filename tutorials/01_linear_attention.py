@@ -224,8 +224,8 @@ print(f"one step of gradient descent, at its best: {(5 + 1) / (20 + 5 + 1):.2f}"
 # ## Exercises
 #
 # 1. Take `feature_map="elu"` or `"relu"`, with `normalize=True`, in section 4. What happens?
-# 2. In section 2 add `form=Chunked(16)` and `Chunked(512)`, from `wdattn.ops`, as contenders. Why is
-#    neither the best?
+# 2. In section 2 add `form=Chunked(16)` and `Chunked(512)`, from `wdattn.ops`, as contenders. Why
+#    is neither the best?
 # 3. In section 5 let the prompts have 5 examples in place of 20 (`context=5`, and 6 tokens in the
 #    model). What does the formula say, and what do the three layers say?
 #

@@ -149,3 +149,24 @@ def test_m1_the_global_norm_of_several_optimizers(applied):
     rules = [("w1", 0.0, 1.0), (".*", 1.0, 1.0)]
     ours = SGDW(1.0, 0.1, global_clipnorm=1.0, decay_rules=rules)
     assert np.linalg.norm(applied(ours, starts, gradients)) == pytest.approx(1)
+
+
+def test_keras_still_calls_what_we_hook_into(applied):
+    """The methods behind `Hooks`: if Keras stops calling one, our decay is lost in silence."""
+    called = []
+
+    class Told(AdamW):
+        def clipped(self, gradients, clip):
+            called.append("clipped")
+            return super().clipped(gradients, clip)
+
+        def take_step(self, gradients, variables, learning_rate):
+            called.append("take_step")
+            return super().take_step(gradients, variables, learning_rate)
+
+    optimizer = Told(0.1, 0.5)
+    applied(optimizer, [np.ones(1, "float32")], [[np.zeros(1, "float32")]])
+    assert called == ["clipped", "take_step"]
+    assert int(ops.convert_to_numpy(optimizer.steps)) == 1
+    assert len(optimizer.built_variables) == 1 and optimizer.rate_source is optimizer.learning_rate
+    assert optimizer.index_of(optimizer.built_variables[0]) == 0

@@ -86,3 +86,10 @@ def test_a_panel_counts_what_it_cannot_draw(law):
 def test_bad_panels_are_named(panels):
     with pytest.raises(ValueError, match="`panels"):
         plots.scatter_panels(panels, STEPS)
+
+
+def test_a_panel_may_be_one_array_of_x_and_y(law):
+    pair = plots.scatter_panels({"one": law}, STEPS)
+    array = plots.scatter_panels({"one": np.array(law)}, STEPS)
+    for one, other in zip(dots(pair.axes[0]), dots(array.axes[0]), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -139,7 +139,7 @@ def test_layers_come_in_the_order_of_their_numbers(rng, tmp_path, safetensors):
     (one,) = hugging_face_layers(path, heads=HEADS, layer=10)
     assert one.name == "h.10.attn"
     for layer in (11, -1, 0.0, True):
-        with pytest.raises(ValueError, match=rf"`layer` must be .* 0 to 10 for .*, got {layer}"):
+        with pytest.raises(ValueError, match=rf"`layer` must be .*, got {layer}"):
             next(hugging_face_layers(path, heads=HEADS, layer=layer))
 
 

@@ -50,6 +50,7 @@ class WeightDecay(DecaySettings):
     def clipped(self, gradients, clip):
         """The gradients as Keras clips them; notes their norm before."""
         many = backend.together
+        gradients = [ops.convert_to_tensor(gradient) for gradient in gradients]
         length = many.norm(gradients) if many else norm(gradients)
         self._gradient_norm.assign(ops.cast(length, self._gradient_norm.dtype))
         if self.global_clipnorm is None:

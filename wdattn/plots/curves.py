@@ -4,19 +4,8 @@ from matplotlib.ticker import MaxNLocator
 
 from wdattn import arguments
 from wdattn.plots.lines import band_of, draw_means, increasing, legend
-from wdattn.plots.style import (
-    GREY,
-    PANELS_WIDTH,
-    canvas,
-    check_texts,
-    footer,
-    label_ends,
-    labelled,
-    labelled_or_none,
-    log_ticks,
-    series_of,
-    styled,
-)
+from wdattn.plots.series import check_texts, labelled, labelled_or_none, series_of
+from wdattn.plots.style import GREY, PANELS_WIDTH, canvas, footer, label_ends, log_ticks, styled
 
 
 @styled

@@ -4,17 +4,8 @@ import numpy as np
 
 from wdattn import arguments
 from wdattn.plots import words
-from wdattn.plots.style import (
-    GREY,
-    PANELS_WIDTH,
-    WIDTH,
-    canvas,
-    check_texts,
-    footer,
-    labelled,
-    labelled_or_none,
-    styled,
-)
+from wdattn.plots.series import check_texts, labelled, labelled_or_none
+from wdattn.plots.style import GREY, PANELS_WIDTH, WIDTH, canvas, footer, styled
 
 # Dark on light: the outline must be seen on the bars without colour too.
 DATA, MATCHED = "#a9cbe4", "#9c3d00"

@@ -7,18 +7,8 @@ import numpy as np
 from wdattn import arguments
 from wdattn.plots import words
 from wdattn.plots.lines import STACK, increasing, last_drawable, oddities
-from wdattn.plots.style import (
-    BLACK,
-    canvas,
-    check_texts,
-    footer,
-    label_ends,
-    labelled,
-    looks,
-    rug,
-    series_of,
-    styled,
-)
+from wdattn.plots.series import check_texts, labelled, series_of
+from wdattn.plots.style import BLACK, canvas, footer, label_ends, looks, rug, styled
 
 
 @styled

@@ -3,7 +3,8 @@
 import numpy as np
 
 from wdattn.plots.histograms import DATA, MATCHED, bins_and_zoom, draw_bulk, finite_draws
-from wdattn.plots.style import BLACK, PANELS_WIDTH, canvas, check_texts, footer, styled
+from wdattn.plots.series import check_texts
+from wdattn.plots.style import BLACK, PANELS_WIDTH, canvas, footer, styled
 
 
 @styled

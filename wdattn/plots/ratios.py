@@ -3,6 +3,7 @@
 import numpy as np
 
 from wdattn import arguments
+from wdattn.plots.series import check_texts, labelled, labelled_or_none
 from wdattn.plots.style import (
     BLACK,
     CYCLE,
@@ -10,11 +11,8 @@ from wdattn.plots.style import (
     PANELS_WIDTH,
     WIDTH,
     canvas,
-    check_texts,
     footer,
     label_ends,
-    labelled,
-    labelled_or_none,
     log_ticks,
     styled,
 )

@@ -1,22 +1,15 @@
 """Scatter of two positive quantities along training, in natural logarithms."""
 
+import reprlib
+
 import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 
 from wdattn import arguments
 from wdattn.plots import words
-from wdattn.plots.style import (
-    BLACK,
-    PANELS_WIDTH,
-    WIDTH,
-    canvas,
-    check_texts,
-    footer,
-    labelled,
-    series_of,
-    styled,
-)
+from wdattn.plots.series import check_texts, labelled, series_of
+from wdattn.plots.style import BLACK, PANELS_WIDTH, WIDTH, canvas, footer, styled
 
 # Its yellow end would vanish on white.
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.9, 256)))
@@ -60,8 +53,8 @@ def scatter_panels(
     colour = arguments.array("colour", colour, "points")
     check_texts(xlabel=xlabel, ylabel=ylabel, colour_label=colour_label, title=title, note=note)
     for name, pair in panels.items():
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise ValueError(f"`panels[{name!r}]` must be a pair (x, y), got {pair!r}")
+        if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
+            raise ValueError(f"`panels[{name!r}]` must be a pair (x, y), got {reprlib.repr(pair)}")
     width = WIDTH if len(panels) == 1 else PANELS_WIDTH
     figure, [row] = canvas(width, 4.2, title=title, columns=len(panels))
     notes = [note]

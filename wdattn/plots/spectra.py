@@ -5,16 +5,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from wdattn import arguments
-from wdattn.plots.style import (
-    CYCLE,
-    GREY,
-    canvas,
-    check_texts,
-    footer,
-    labelled,
-    labelled_or_none,
-    styled,
-)
+from wdattn.plots.series import check_texts, labelled, labelled_or_none
+from wdattn.plots.style import CYCLE, GREY, canvas, footer, styled
 
 COLUMNS = 6  # panels side by side; more than that go on in a new row
 PANEL, WIDE_PANEL = (1.9, 1.75), (3.5, 2.4)  # inches; the latter where there are one or two

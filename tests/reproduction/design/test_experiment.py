@@ -287,7 +287,7 @@ def test_what_a_run_takes_is_read_from_records(experiment):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seeds": 0}, "`seeds` must be one or more ints >= 0"),
+        ({"seeds": 0}, "`seeds` must be an int >= 1"),
         ({"seeds": (1, 1)}, "`seeds` must be different ints >= 0"),
         ({"seeds": (-1,)}, "`seeds` must be one or more ints >= 0"),
         ({"seeds": 1, "looks": 0}, "`looks` must be None or an int >= 1"),

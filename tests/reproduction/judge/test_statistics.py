@@ -33,13 +33,13 @@ def test_interval_covers_what_it_says(rng, count):
 
 @pytest.mark.parametrize("values", [[], [1.0], 3.0, [[1.0, 2.0]]])
 def test_too_few_values(values):
-    with pytest.raises(ValueError, match="`values` must be one-dimensional with at least 2"):
+    with pytest.raises(ValueError, match="`values` must (be an array|have at least 2)"):
         t_interval(values)
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 95, math.nan])
 def test_bad_level(level):
-    with pytest.raises(ValueError, match=r"`level` must be in \(0, 1\), got"):
+    with pytest.raises(ValueError, match="`level` must be a finite float > 0 and < 1, got"):
         t_interval([1.0, 2.0], level)
 
 

@@ -329,4 +329,4 @@ def test_the_records_are_the_same_and_a_killed_worker_does_not_show(tmp_path, mo
         assert reproduce("two", 2) == ledger  # and nothing is started for what is there
     assert not list((tmp_path / "two" / "ahn2024" / "stacks").iterdir())
     assert_same_to_round_off(made(tmp_path / "two"), made(tmp_path / "one"))
-    assert [row["verdict"] for row in ledger] == [row["verdict"] for row in whole]
+    assert [row.verdict for row in ledger] == [row.verdict for row in whole]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wdattn.arguments import integer_or_none, integers
+from wdattn.arguments import integer, integer_or_none, integers, is_integer
 from wdattn.reproduction.design.deviations import deviations
 from wdattn.reproduction.design.settings import Settings
 from wdattn.reproduction.design.watch import LOSS, When
@@ -36,6 +36,8 @@ class Scale:
 
     def __post_init__(self):
         integer_or_none("looks", self.looks)
+        if is_integer(self.seeds):
+            integer("seeds", self.seeds)
         seeds = integers("seeds", self.seed_list())
         if len(set(seeds)) < len(seeds):
             raise ValueError(f"`seeds` must be different ints >= 0, got {self.seeds}")
