@@ -470,11 +470,13 @@ TENSORFLOW_SAYS = re.compile(r"WARNING: All log messages before absl|[IWE]\d{4} 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6, 1.0])
 def test_ctrl_c_in_the_first_second_is_one_line(tmp_path, seconds):
-    code = "import sys; from wdattn.cli import main; print(flush=True); sys.exit(main())"
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from wdattn.cli import main; print(flush=True); sys.exit(main())"
+    )
     line = [sys.executable, "-c", code, "reproduce", "--dry-run", "--backend", BACKEND]
     with subprocess.Popen(
-        [*line, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        [*line, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:  # fmt: skip
         process.stdout.readline()  # from here on it is our business
         time.sleep(seconds)
