@@ -88,7 +88,7 @@ def test_tabs_switch(visit):
         page.locator(".tabbed-labels label", has_text=name).click()
         shown = page.locator(".tabbed-block:visible")
         assert shown.count() == 1
-        assert shown.locator("tbody tr").count() >= 25
+        assert shown.locator("tbody tr").count() >= 20  # a claim may be judged on some backends
     first = page.locator(".tabbed-labels input, .tabbed-set > input").first
     first.focus()
     page.keyboard.press("ArrowRight")
