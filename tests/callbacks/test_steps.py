@@ -47,6 +47,13 @@ def test_an_epoch_counts_its_batches(size, planned):
     assert steps.total == 10
 
 
+def test_a_shorter_epoch_after_a_longer_one():
+    steps, model = Steps(), Model(1)
+    run(steps, model, 5)
+    run(steps, model, 2)
+    assert steps.total == 7
+
+
 def test_more_steps_than_planned():
     """With 4 steps planned and executions of 3, Keras takes 6 where the data has them."""
     steps, model = Steps(), Model(3, optimizer())

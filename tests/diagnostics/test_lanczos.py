@@ -125,3 +125,11 @@ def test_spectral_norm_the_seed_decides(rng):
     matrix = np.diag(rng.normal(size=50))
     runs = [spectral_norm(matrix.__matmul__, 50, seed=seed) for seed in (0, 0, 1)]
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_nothing_is_left_once_all_directions_are_taken():
+    """Also beside an eigenvalue whose round-off is larger than the others' residuals."""
+    values = np.concatenate([[1e8], np.linspace(0, 1, 120)])
+    both = found(values, count=2, tolerance=0.0)
+    np.testing.assert_allclose(both.largest, [1e8, 1.0], rtol=1e-8)
+    assert both.residual == 0
