@@ -91,12 +91,12 @@ def test_its_projections_write_out_their_axes():
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have a `quantize` method:UserWarning")
-@pytest.mark.parametrize("mode", ["int8", "float8"])
-def test_quantized(rng, mode):
+def test_quantized(rng):
     x = rng.normal(size=(3, 5, 8)).astype("float32")
     inputs = keras.Input((5, 8))
     model = keras.Model(inputs, FeedForward(16, "swiglu")(inputs))
+    model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.get_weights()])
     before = model.predict(x, verbose=0)
-    model.quantize(mode)
+    model.quantize("int8")
     error = np.abs(model.predict(x, verbose=0) - before).max() / np.abs(before).max()
-    assert 0 < error < 0.1  # some roundings of 1/127 or 1/16
+    assert 0 < error < 0.05  # some roundings of 1/127
